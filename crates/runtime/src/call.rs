@@ -1,0 +1,113 @@
+//! What a call's work may know of the call: how long it may take and whether anybody still waits.
+//! The server's layer makes it, handlers ask for it, and clients send on what is left of it.
+
+use std::{future::Future, time::Duration};
+
+use domain::{Error, Result};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::Request;
+
+/// The bounds of one call. A stream's context lives until the stream's last message is sent.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// When the caller stops waiting; `None` if it did not say.
+    pub deadline: Option<Instant>,
+    /// Cancelled when the caller has left, when the deadline has passed, or when the process has no
+    /// more time to drain. Long work checks it per batch and per epoch.
+    pub cancellation: CancellationToken,
+    /// Cancelled when the process begins to drain. Endless streams end on it; bounded work goes on.
+    pub draining: CancellationToken,
+}
+
+impl Context {
+    /// The context of a request that came through [`crate::server::Server`]; one that never ends for
+    /// a request that did not, as in a unit test.
+    pub fn of<T>(request: &Request<T>) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// A context for work that outlives its call, such as an operation: only this token ends it.
+    pub fn detached(cancellation: CancellationToken) -> Self {
+        Self { cancellation, ..Self::default() }
+    }
+
+    /// The same context with a deadline at most `limit` from now.
+    pub fn within(&self, limit: Duration) -> Self {
+        let latest = Instant::now() + limit;
+        let deadline = self.deadline.map_or(latest, |deadline| deadline.min(latest));
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// Time left; `None` without a deadline.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Why the work should end, if it should: `context.check()?` between two batches.
+    pub fn check(&self) -> Result<()> {
+        if self.remaining().is_some_and(|left| left.is_zero()) {
+            Err(Error::DeadlineExceeded)
+        } else if self.cancellation.is_cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits until the work should end and says why.
+    pub async fn ended(&self) -> Error {
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = deadline => Error::DeadlineExceeded,
+            () = self.cancellation.cancelled() => self.check().err().unwrap_or(Error::Cancelled),
+        }
+    }
+
+    /// Runs `work` to its end or to the context's, whichever is first.
+    pub async fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            error = self.ended() => Err(error),
+        }
+    }
+
+    /// A request to another service that carries what is left of the deadline.
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(left) = self.remaining() {
+            request.set_timeout(left);
+        }
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_of_the_deadline_is_sent_on() {
+        let context = Context::default().within(Duration::from_secs(10));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        let request = context.within(Duration::from_secs(60)).request(());
+        assert_eq!(request.metadata().get("grpc-timeout").unwrap(), "6000000u");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_ends_with_its_context() {
+        let context = Context::default().within(Duration::from_secs(1));
+        assert_eq!(context.run(std::future::pending::<Result<()>>()).await, Err(Error::DeadlineExceeded));
+        assert_eq!(context.check(), Err(Error::DeadlineExceeded));
+        let context = Context::default();
+        context.cancellation.cancel();
+        assert_eq!(context.run(std::future::pending::<Result<()>>()).await, Err(Error::Cancelled));
+        assert_eq!(context.run(async { Ok(1) }).await, Ok(1));
+    }
+}

@@ -1,0 +1,180 @@
+//! Work that goes on for minutes: a thread of its own, a watched progress, cancelled between steps.
+//! Trainings queue one by one; each step enters the gate behind everything interactive.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+};
+
+use domain::{Error, Result};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
+
+use crate::{
+    engine::panicked,
+    gate::{Gate, Priority},
+};
+
+/// Admits one training of a process at a time, in order of arrival. Cheap to clone; every service of a
+/// process is given a clone of the same queue.
+#[derive(Debug, Clone)]
+pub struct TrainingQueue {
+    gate: Gate,
+    turn: Arc<Semaphore>,
+}
+
+/// A training as its starter sees it. Dropping it does not stop the training: [`LongTask::cancel`] does.
+#[derive(Debug)]
+pub struct LongTask<P, T> {
+    /// The latest report; first the one that was given at the start. Closed once the work has ended.
+    pub progress: watch::Receiver<P>,
+    /// Ends the work between two steps.
+    pub cancellation: CancellationToken,
+    result: oneshot::Receiver<Result<T>>,
+}
+
+/// A training as it sees its surroundings.
+#[derive(Debug)]
+pub struct LongContext<P> {
+    gate: Gate,
+    cancellation: CancellationToken,
+    progress: watch::Sender<P>,
+}
+
+impl TrainingQueue {
+    /// A queue whose steps pass this gate.
+    pub fn new(gate: Gate) -> Self {
+        Self { gate, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Queues `work`; when its turn comes it runs on a thread of its own. Must be called on a tokio
+    /// runtime. A cancelled token ends the wait at once and the work between two steps: the result is
+    /// then `Cancelled`. A panic is `Unexpected`.
+    pub fn start<P, T, F>(&self, name: &str, cancellation: CancellationToken, queued: P, work: F) -> LongTask<P, T>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+        F: FnOnce(&LongContext<P>) -> Result<T> + Send + 'static,
+    {
+        let (reporter, progress) = watch::channel(queued);
+        let (answer, result) = oneshot::channel();
+        let context = LongContext { gate: self.gate.clone(), cancellation: cancellation.clone(), progress: reporter };
+        let (turn, name) = (Arc::clone(&self.turn), name.to_owned());
+        let task = async move {
+            let _turn = tokio::select! {
+                () = context.cancellation.cancelled() => {
+                    answer.send(Err(Error::Cancelled)).ok();
+                    return;
+                }
+                turn = turn.acquire_owned() => turn,
+            };
+            let outcome = on_thread(&name, move || work(&context)).await;
+            // Nobody may be interested any more; the work itself has written what must last.
+            answer.send(outcome).ok();
+        };
+        tokio::spawn(task.in_current_span());
+        LongTask { progress, cancellation, result }
+    }
+}
+
+/// Runs blocking work on a new thread that carries the current span.
+async fn on_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let (answer, answered) = oneshot::channel();
+    let span = Span::current();
+    thread::Builder::new()
+        .name(name.chars().take(15).collect())
+        .spawn(move || {
+            let outcome = span.in_scope(|| catch_unwind(AssertUnwindSafe(work)));
+            answer.send(outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))).ok();
+        })
+        .map_err(Error::unexpected)?;
+    answered.await.map_err(Error::unexpected)?
+}
+
+impl<P, T> LongTask<P, T> {
+    /// Asks the work to end. It does within one step.
+    pub fn cancel(&self) {
+        self.cancellation.cancel();
+    }
+
+    /// Waits for the end.
+    pub async fn finished(self) -> Result<T> {
+        self.result.await.map_err(Error::unexpected)?
+    }
+}
+
+impl<P> LongContext<P> {
+    /// Whether the work should end.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancellation.is_cancelled()
+    }
+
+    /// `Err(Cancelled)` if the work should end: `context.check()?` between two steps.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Tells all watchers how far the work has come. Never blocks.
+    pub fn report(&self, progress: P) {
+        self.progress.send_replace(progress);
+    }
+
+    /// Runs one heavy step inside the gate, behind everything interactive. Keep it under about 100 ms:
+    /// that is what an interactive caller may have to wait.
+    pub fn step<T>(&self, step: impl FnOnce() -> T) -> T {
+        let _permit = self.gate.enter(Priority::Training);
+        step()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn trainings_run_one_by_one_and_report() {
+        let queue = TrainingQueue::new(Gate::new());
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let mut first = queue.start("first", CancellationToken::new(), "queued", move |context| {
+            context.report("training");
+            released.recv().map_err(Error::unexpected)?;
+            Ok(1)
+        });
+        let second = queue.start("second", CancellationToken::new(), "queued", |context| Ok(context.step(|| 2)));
+        first.progress.wait_for(|&progress| progress == "training").await.unwrap();
+        assert_eq!(*second.progress.borrow(), "queued");
+        release.send(()).unwrap();
+        assert_eq!(first.finished().await, Ok(1));
+        assert_eq!(second.finished().await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn cancelling_ends_the_wait_and_the_work() {
+        let queue = TrainingQueue::new(Gate::new());
+        let endless = |context: &LongContext<u32>| -> Result<()> {
+            loop {
+                context.check()?;
+                context.step(thread::yield_now);
+            }
+        };
+        let running = queue.start("running", CancellationToken::new(), 0, endless);
+        let waiting = queue.start("waiting", CancellationToken::new(), 0, endless);
+        waiting.cancel();
+        assert_eq!(waiting.finished().await, Err(Error::Cancelled));
+        running.cancel();
+        assert_eq!(running.finished().await, Err(Error::Cancelled));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_unexpected_error_and_the_next_one_has_its_turn() {
+        let queue = TrainingQueue::new(Gate::new());
+        let broken = queue.start("broken", CancellationToken::new(), (), |context| -> Result<()> {
+            context.step(|| panic!("no such layer"))
+        });
+        let next = queue.start("next", CancellationToken::new(), (), |context| Ok(context.step(|| 2)));
+        assert_eq!(broken.finished().await, Err(Error::Unexpected("panic: no such layer".into())));
+        assert_eq!(next.finished().await, Ok(2));
+    }
+}

@@ -1,0 +1,81 @@
+//! Every instrument that `runtime` records into. Without a collector they cost next to nothing.
+
+use std::{sync::OnceLock, time::Duration};
+
+use opentelemetry::{
+    KeyValue, global,
+    metrics::{Counter, Histogram},
+};
+
+use crate::observe::Side;
+
+/// The conventions' boundaries in seconds, with three of our own for trainings and long streams.
+const DURATION_BOUNDARIES: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0, 300.0];
+
+/// The instruments, made on first use: after `telemetry::init` has set the provider.
+pub(crate) struct Metrics {
+    server_call: Histogram<f64>,
+    client_call: Histogram<f64>,
+    engine_queue: Histogram<f64>,
+    engine_compute: Histogram<f64>,
+    engine_batch: Histogram<u64>,
+    engine_refused: Counter<u64>,
+}
+
+/// The process's instruments.
+pub(crate) fn metrics() -> &'static Metrics {
+    static METRICS: OnceLock<Metrics> = OnceLock::new();
+    METRICS.get_or_init(|| {
+        let meter = global::meter("deeper");
+        let seconds = |name: &'static str, description: &'static str| {
+            let builder = meter.f64_histogram(name).with_unit("s").with_description(description);
+            builder.with_boundaries(DURATION_BOUNDARIES.to_vec()).build()
+        };
+        Metrics {
+            server_call: seconds("rpc.server.call.duration", "From the request to the last trailer"),
+            client_call: seconds("rpc.client.call.duration", "From the request to the last trailer"),
+            engine_queue: seconds("deeper.engine.queue.duration", "What a job waits before its batch begins"),
+            engine_compute: seconds("deeper.engine.compute.duration", "What a batch computes"),
+            engine_batch: meter
+                .u64_histogram("deeper.engine.batch.cost")
+                .with_description("What a batch costs, in images or jobs")
+                .with_boundaries(vec![1.0, 8.0, 32.0, 64.0, 125.0, 250.0, 500.0, 1_000.0])
+                .build(),
+            engine_refused: meter
+                .u64_counter("deeper.engine.refused")
+                .with_description("Jobs that found the queue full")
+                .build(),
+        }
+    })
+}
+
+impl Metrics {
+    pub(crate) fn call_ended(&self, side: Side, method: &str, seconds: f64, code: &'static str, error: Option<&'static str>) {
+        let histogram = if side == Side::Server { &self.server_call } else { &self.client_call };
+        let mut attributes = vec![
+            KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("rpc.method", method.to_owned()),
+            KeyValue::new("rpc.response.status_code", code),
+        ];
+        attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
+        histogram.record(seconds, &attributes);
+    }
+
+    pub(crate) fn engine_waited(&self, engine: &str, queue: Duration) {
+        self.engine_queue.record(queue.as_secs_f64(), &[of_engine(engine)]);
+    }
+
+    pub(crate) fn engine_ran(&self, engine: &str, compute: Duration, batch_cost: usize) {
+        self.engine_compute.record(compute.as_secs_f64(), &[of_engine(engine)]);
+        self.engine_batch.record(batch_cost as u64, &[of_engine(engine)]);
+    }
+
+    pub(crate) fn engine_refused(&self, engine: &str) {
+        self.engine_refused.add(1, &[of_engine(engine)]);
+    }
+}
+
+fn of_engine(engine: &str) -> KeyValue {
+    KeyValue::new("engine.name", engine.to_owned())
+}

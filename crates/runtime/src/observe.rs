@@ -1,0 +1,225 @@
+//! One RPC's span and duration, for both ends of the wire: opened with the request, closed when the
+//! last trailer is seen or the call is dropped. Names follow OpenTelemetry's RPC conventions.
+
+use std::{
+    pin::Pin,
+    task::{Context as TaskContext, Poll},
+    time::Instant,
+};
+
+use http::HeaderMap;
+use http_body::{Body, Frame};
+use opentelemetry::propagation::{Extractor, Injector};
+use tonic::{Code, Status, body::Body as TonicBody, codegen::Bytes};
+use tracing::{Span, field::Empty, info_span};
+
+use crate::metrics::metrics;
+
+/// Which end of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Server,
+    Client,
+}
+
+/// An open call. Dropping it before [`Observation::finish`] closes it as cancelled.
+#[derive(Debug)]
+pub(crate) struct Observation {
+    side: Side,
+    method: String,
+    started_at: Instant,
+    finished: bool,
+    pub(crate) span: Span,
+}
+
+impl Observation {
+    /// `method` is `package.Service/Method`.
+    pub(crate) fn start(side: Side, method: &str) -> Self {
+        let kind = if side == Side::Server { "server" } else { "client" };
+        let span = info_span!(
+            "rpc",
+            otel.name = method,
+            otel.kind = kind,
+            otel.status_code = Empty,
+            rpc.system.name = "grpc",
+            rpc.method = method,
+            rpc.response.status_code = Empty,
+            error.type = Empty,
+        );
+        Self { side, method: method.to_owned(), started_at: Instant::now(), finished: false, span }
+    }
+
+    /// Makes the call invisible: health checks come every few seconds and tell nothing.
+    pub(crate) fn ignore(&mut self) {
+        self.finished = true;
+        self.span = Span::none();
+    }
+
+    /// Closes the call with its status code.
+    pub(crate) fn finish(&mut self, code: Code) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        let name = code_name(code);
+        self.span.record("rpc.response.status_code", name);
+        let error = self.is_error(code).then_some(name);
+        if let Some(error) = error {
+            self.span.record("error.type", error);
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let seconds = self.started_at.elapsed().as_secs_f64();
+        metrics().call_ended(self.side, &self.method, seconds, name, error);
+        tracing::debug!(parent: &self.span, rpc.response.status_code = name, seconds, "call ended");
+    }
+
+    /// A caller's mistake is no error of the server's.
+    fn is_error(&self, code: Code) -> bool {
+        match self.side {
+            Side::Client => code != Code::Ok,
+            Side::Server => matches!(
+                code,
+                Code::Unknown
+                    | Code::DeadlineExceeded
+                    | Code::Unimplemented
+                    | Code::Internal
+                    | Code::Unavailable
+                    | Code::DataLoss
+            ),
+        }
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.finish(Code::Cancelled);
+    }
+}
+
+/// A response body that closes its observation when it ends, and that may be ended from outside.
+pub(crate) struct ObservedBody<E> {
+    inner: TonicBody,
+    observation: Observation,
+    ending: E,
+    ended: bool,
+}
+
+/// What may end a body before its own end, and what becomes of its failures.
+pub(crate) trait Ending: Unpin + Send + 'static {
+    /// Ready when the body must end now.
+    fn poll_end(&mut self, task: &mut TaskContext<'_>) -> Poll<Status>;
+
+    /// The typed twin of a transport's failure.
+    fn failure(&self, status: Status) -> Status;
+}
+
+impl<E> ObservedBody<E> {
+    /// `headers` are the response's: a call that fails at once has its status there.
+    pub(crate) fn new(inner: TonicBody, headers: &HeaderMap, mut observation: Observation, ending: E) -> Self {
+        if let Some(code) = code_of(headers) {
+            observation.finish(code);
+        }
+        Self { inner, observation, ending, ended: false }
+    }
+}
+
+impl<E: Ending> Body for ObservedBody<E> {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let span = this.observation.span.clone();
+        let polled = span.in_scope(|| Pin::new(&mut this.inner).poll_frame(task));
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    this.observation.finish(code_of(trailers).unwrap_or(Code::Unknown));
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(status))) => {
+                let status = this.ending.failure(status);
+                this.observation.finish(status.code());
+                this.ended = true;
+                Poll::Ready(Some(Err(status)))
+            }
+            Poll::Ready(None) => {
+                this.observation.finish(Code::Ok);
+                this.ended = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let Poll::Ready(status) = this.ending.poll_end(task) else { return Poll::Pending };
+                this.observation.finish(status.code());
+                this.ended = true;
+                let mut trailers = HeaderMap::new();
+                match status.add_header(&mut trailers) {
+                    Ok(()) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                    Err(status) => Poll::Ready(Some(Err(status))),
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+fn code_of(headers: &HeaderMap) -> Option<Code> {
+    headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
+}
+
+/// The name of a code as on the wire's documentation: `DEADLINE_EXCEEDED`.
+pub(crate) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// W3C trace context in and out of headers.
+pub(crate) struct Headers<H>(pub(crate) H);
+
+impl Extractor for Headers<&HeaderMap> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
+
+impl Injector for Headers<&mut HeaderMap> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(key), http::HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What went wrong, in words for the person at the screen: what happened and what to do.
+
+use domain::Error;
+use yew::AttrValue;
+
+/// A failure as the page shows it. Never an exception's text, never an apology.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// What happened, one sentence.
+    pub what: AttrValue,
+    /// What to do about it, one sentence.
+    pub remedy: AttrValue,
+    /// Whether the same request may succeed later.
+    pub can_retry: bool,
+}
+
+impl Problem {
+    /// Takes the two sentences.
+    pub fn new(what: impl Into<AttrValue>, remedy: impl Into<AttrValue>, can_retry: bool) -> Self {
+        Self { what: what.into(), remedy: remedy.into(), can_retry }
+    }
+
+    /// Reads a typed error. What is inside `Unexpected` stays out of sight.
+    pub fn from_error(error: &Error) -> Self {
+        match error {
+            Error::InvalidFields(violations) => Self::new(
+                "Some values were not accepted.",
+                sentence(&violations.to_string()),
+                false,
+            ),
+            Error::ImageShapeMismatch { got, expected } => Self::new(
+                format!("The image is {got}, the model reads {expected}."),
+                "Use an image of that size, or draw one.",
+                false,
+            ),
+            Error::NotFound { resource, .. } => {
+                Self::new(format!("{resource} is gone."), "Choose another image and generate again.", false)
+            }
+            Error::AlreadyExists { resource, .. } => {
+                Self::new(format!("{resource} exists already."), "Choose another name.", false)
+            }
+            Error::FailedPrecondition { description, .. } => {
+                Self::new(sentence(description), "Do that first, then try again.", true)
+            }
+            Error::NeighborhoodDegenerate { description } => Self::new(
+                format!("The neighbors are all alike: {description}."),
+                "Widen the radius or a band, then generate again.",
+                false,
+            ),
+            Error::DistillationDiverged { description } => Self::new(
+                format!("The student did not settle: {description}."),
+                "Use a smaller learning rate or a larger L2 penalty.",
+                false,
+            ),
+            Error::QueueFull { .. } => Self::new("The server is busy.", "Try again in a few seconds.", true),
+            Error::ModelNotReady { description, .. } => {
+                Self::new(format!("A model is not ready: {description}."), "It starts by itself; try again soon.", true)
+            }
+            Error::UpstreamUnavailable { service } => {
+                Self::new(format!("The {service} service did not answer."), "See that it runs, then try again.", true)
+            }
+            Error::Cancelled => Self::new("This was stopped.", "Start it again when you like.", true),
+            Error::DeadlineExceeded => {
+                Self::new("This took longer than allowed.", "Ask for fewer neighbors, or try again.", true)
+            }
+            Error::Unexpected(_) => {
+                Self::new("The server met a fault of its own.", "Try again; the server's log has the cause.", true)
+            }
+        }
+    }
+}
+
+/// A capital letter at the start and a full stop at the end.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let start: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let end = if text.ends_with('.') { "" } else { "." };
+    format!("{start}{}{end}", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inner_failure_never_reaches_the_page() {
+        let problem = Problem::from_error(&Error::unexpected("panicked at src/lib.rs:7"));
+        assert!(!problem.what.contains("panicked") && !problem.remedy.contains("panicked"));
+        assert!(problem.can_retry);
+    }
+
+    #[test]
+    fn wrong_fields_are_told_as_a_sentence() {
+        let problem = Problem::from_error(&Error::invalid("radius", "9 is not above 0 and at most 5"));
+        assert_eq!(problem.remedy, "Radius: 9 is not above 0 and at most 5.");
+    }
+}

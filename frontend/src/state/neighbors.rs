@@ -1,0 +1,213 @@
+//! The neighbors fetched so far. Pages follow the labeling; the last page is read again as it grows.
+
+use std::rc::Rc;
+
+use domain::{Error, Neighbor, ResourceName};
+
+use crate::components::{problem::Problem, shared::Shared};
+
+/// Neighbors a page; with pixels about 500 KB.
+pub const PAGE_SIZE: i32 = 500;
+
+/// A page to fetch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NeighborPage {
+    /// `explanations/{x}`.
+    pub explanation: ResourceName,
+    /// Where it begins; empty for the first.
+    pub page_token: String,
+    /// Position of its first neighbor.
+    pub start: usize,
+    /// Neighbors labeled when it was asked for.
+    pub labeled: usize,
+    /// Whether the explanation was done then.
+    pub done: bool,
+    /// Changes with every retry.
+    pub attempt: u32,
+}
+
+/// Neighbors of one explanation; an earlier one's stay until the first page of a new one is there.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NeighborSet {
+    of: Option<ResourceName>,
+    neighbors: Shared<Vec<Neighbor>>,
+    page_token: String,
+    page_start: usize,
+    request: Option<NeighborPage>,
+    asked: Option<NeighborPage>,
+    attempt: u32,
+    problem: Option<Rc<Problem>>,
+}
+
+impl NeighborSet {
+    /// Follows an explanation: asks for a page when a first one can be had, when half as many again have
+    /// been labeled, and at the end.
+    pub fn follow(&mut self, explanation: &ResourceName, labeled: usize, done: bool) {
+        let is_same = self.of.as_ref() == Some(explanation);
+        if self.request.as_ref().is_some_and(|request| request.explanation != *explanation) {
+            self.request = None;
+        }
+        let fetched = if is_same { self.neighbors.len() } else { 0 };
+        let worth_it = labeled > fetched && (fetched == 0 || done || 2 * labeled >= 3 * fetched);
+        if self.request.is_some() || !worth_it {
+            return;
+        }
+        let page = NeighborPage {
+            explanation: explanation.clone(),
+            page_token: if is_same { self.page_token.clone() } else { String::new() },
+            start: if is_same { self.page_start } else { 0 },
+            labeled,
+            done,
+            attempt: self.attempt,
+        };
+        // The same page at the same moment was answered already, or failed: asking again is up to a retry.
+        if self.asked.as_ref() != Some(&page) {
+            self.asked = Some(page.clone());
+            self.request = Some(page);
+        }
+    }
+
+    /// Takes a page in; one that was not asked for is dropped.
+    pub fn receive(&mut self, page: &NeighborPage, result: Result<(Vec<Neighbor>, String), Error>) {
+        if self.request.as_ref() != Some(page) {
+            return;
+        }
+        self.request = None;
+        let (received, next_page_token) = match result {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.problem = Some(Rc::new(Problem::from_error(&error)));
+                return;
+            }
+        };
+        self.problem = None;
+        if received.is_empty() && page.start == 0 {
+            return;
+        }
+        let mut neighbors = match page.start {
+            0 => Vec::with_capacity(received.len()),
+            start => self.neighbors[..start.min(self.neighbors.len())].to_vec(),
+        };
+        neighbors.extend(received);
+        if !next_page_token.is_empty() {
+            self.page_start = neighbors.len();
+            self.page_token = next_page_token;
+        } else if page.start == 0 {
+            self.page_start = 0;
+            self.page_token = String::new();
+        }
+        self.of = Some(page.explanation.clone());
+        self.neighbors = Shared::new(neighbors);
+    }
+
+    /// Lets the page that failed be asked for again.
+    pub fn retry(&mut self) {
+        if self.problem.take().is_some() {
+            self.attempt += 1;
+        }
+    }
+
+    /// The page to fetch now: the dependency of the effect that fetches it.
+    pub fn pending(&self) -> Option<NeighborPage> {
+        self.request.clone()
+    }
+
+    /// In index order.
+    pub fn all(&self) -> Shared<Vec<Neighbor>> {
+        self.neighbors.clone()
+    }
+
+    /// Whose neighbors they are.
+    pub fn of(&self) -> Option<&ResourceName> {
+        self.of.as_ref()
+    }
+
+    /// Why the latest page is missing.
+    pub fn problem(&self) -> Option<Rc<Problem>> {
+        self.problem.clone()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self { attempt: self.attempt, ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::testing;
+
+    fn explanation(id: &str) -> ResourceName {
+        testing::name(&format!("explanations/{id}"), ResourceName::EXPLANATION)
+    }
+
+    fn answer(set: &mut NeighborSet, indices: std::ops::Range<u64>, next: &str) {
+        let page = set.pending().unwrap();
+        set.receive(&page, Ok((indices.map(testing::neighbor).collect(), next.to_owned())));
+    }
+
+    #[test]
+    fn pages_come_as_the_labeling_goes_on_and_not_for_every_step() {
+        let (mut set, x) = (NeighborSet::default(), explanation("x"));
+        set.follow(&x, 64, false);
+        answer(&mut set, 0..64, "");
+        set.follow(&x, 80, false);
+        assert_eq!(set.pending(), None);
+        set.follow(&x, 128, false);
+        answer(&mut set, 0..128, "");
+        set.follow(&x, 130, true);
+        answer(&mut set, 0..130, "");
+        set.follow(&x, 130, true);
+        assert_eq!((set.all().len(), set.pending()), (130, None));
+    }
+
+    #[test]
+    fn full_pages_are_kept_and_only_the_last_is_read_again() {
+        let (mut set, x) = (NeighborSet::default(), explanation("x"));
+        set.follow(&x, 800, false);
+        answer(&mut set, 0..500, "second");
+        set.follow(&x, 800, false);
+        answer(&mut set, 500..800, "");
+        set.follow(&x, 1_000, true);
+        let page = set.pending().unwrap();
+        assert_eq!((page.page_token.as_str(), page.start), ("second", 500));
+        answer(&mut set, 500..1_000, "");
+        assert_eq!((set.all().len(), set.all()[700].index), (1_000, 700));
+    }
+
+    #[test]
+    fn an_empty_answer_is_not_asked_for_over_and_over() {
+        let (mut set, x) = (NeighborSet::default(), explanation("x"));
+        set.follow(&x, 64, false);
+        answer(&mut set, 0..0, "");
+        set.follow(&x, 64, false);
+        assert_eq!(set.pending(), None);
+        set.follow(&x, 128, false);
+        assert!(set.pending().is_some());
+    }
+
+    #[test]
+    fn old_neighbors_stay_until_the_new_ones_are_there() {
+        let (mut set, x, y) = (NeighborSet::default(), explanation("x"), explanation("y"));
+        set.follow(&x, 64, true);
+        answer(&mut set, 0..64, "");
+        set.follow(&y, 10, false);
+        assert_eq!((set.all().len(), set.of()), (64, Some(&x)));
+        answer(&mut set, 0..10, "");
+        assert_eq!((set.all().len(), set.of()), (10, Some(&y)));
+    }
+
+    #[test]
+    fn a_failed_page_waits_for_a_retry() {
+        let (mut set, x) = (NeighborSet::default(), explanation("x"));
+        set.follow(&x, 64, true);
+        let page = set.pending().unwrap();
+        set.receive(&page, Err(Error::DeadlineExceeded));
+        set.follow(&x, 64, true);
+        assert!(set.pending().is_none() && set.problem().is_some());
+        set.retry();
+        set.follow(&x, 64, true);
+        assert!(set.pending().is_some() && set.problem().is_none());
+    }
+}

@@ -1,0 +1,100 @@
+//! Class by class: the student's weights, what this image's ink makes of them, and both answers.
+
+use std::rc::Rc;
+
+use domain::{Heatmap, Label, Student};
+use yew::prelude::*;
+
+use super::weight_limit;
+use crate::{
+    components::{
+        chosen::{ChosenImage, label_name},
+        format::sensible,
+        mark::{Mark, Role},
+        shared::Shared,
+    },
+    plots::{heatmap::HeatmapImage, paired_bars::PairedBars},
+};
+
+/// The twenty images and the limit of each column's scale.
+struct Maps {
+    weights: Vec<Shared<Heatmap>>,
+    contributions: Vec<Shared<Heatmap>>,
+    weight_limit: f32,
+    contribution_limit: f32,
+}
+
+impl Maps {
+    fn of(student: &Student) -> Self {
+        let labels = (0..student.classifier.label_count() as u32).map(Label);
+        let weights = labels.filter_map(|label| student.classifier.weight_map(label).ok()).map(Shared::new).collect();
+        let contribution_limit = student.contribution_maps.iter().map(Heatmap::max_abs).fold(0.0, f32::max);
+        let contributions = student.contribution_maps.iter().cloned().map(Shared::new).collect();
+        Self { weights, contributions, weight_limit: weight_limit(student), contribution_limit }
+    }
+}
+
+/// What to show.
+#[derive(Properties, PartialEq)]
+pub(super) struct ClassRowsProps {
+    pub(super) names: Rc<Vec<String>>,
+    pub(super) instance: Rc<ChosenImage>,
+    pub(super) student: Shared<Student>,
+    pub(super) large: Option<Label>,
+    pub(super) on_large: Callback<Option<Label>>,
+}
+
+/// One row a class.
+#[component]
+pub(super) fn ClassRows(props: &ClassRowsProps) -> Html {
+    let maps = use_memo(props.student.clone(), |student| Maps::of(student));
+    let student = &props.student;
+    let row = |(index, (weights, contributions)): (usize, (&Shared<Heatmap>, &Shared<Heatmap>))| {
+        let label = Label(index as u32);
+        let name = label_name(&props.names, label);
+        let role = Role::of(label, props.instance.gold_label, Some(student.predicted_label));
+        let shown = props.large == Some(label);
+        let on_large = props.on_large.clone();
+        html! {
+            <tr class={classes!(role.class(), shown.then_some("is-shown"))}>
+                <th scope="row">{ name.clone() }<Mark {role} /></th>
+                <td>
+                    <button class="map-button" aria-pressed={shown.to_string()} title={format!("Show the weights of {name} large")}
+                        onclick={move |_| on_large.emit((!shown).then_some(label))}>
+                        <HeatmapImage heatmap={weights.clone()} limit={maps.weight_limit} alt={format!("Weights of {name}")} />
+                    </button>
+                </td>
+                <td>
+                    <HeatmapImage heatmap={contributions.clone()} limit={maps.contribution_limit} alt={format!("Weights of {name} times this image\u{2019}s ink")} />
+                </td>
+                <td class="class-bars"><PairedBars teacher={student.teacher_labels.probability(label)} student={student.student_labels.probability(label)} /></td>
+            </tr>
+        }
+    };
+    let temperature = sensible_temperature(student.teacher_labels.temperature.get());
+    html! {
+        <table class="class-rows">
+            <caption class="visually-hidden">{ "Class by class: weight map, weight times ink, probabilities of teacher and student" }</caption>
+            <thead>
+                <tr class="quiet">
+                    <th scope="col">{ "class" }</th>
+                    <th scope="col" title={format!("What ink at each pixel does for the class; full color is \u{b1}{} log-odds, the scale of the map above", sensible(f64::from(maps.weight_limit)))}>{ "weight" }</th>
+                    <th scope="col" title={format!("Weight \u{d7} (this image\u{2019}s ink \u{2212} the neighbors\u{2019} mean ink): what this image adds; full color is \u{b1}{} log-odds", sensible(f64::from(maps.contribution_limit)))}>{ "\u{d7} ink" }</th>
+                    <th scope="col" class="class-bars" title={format!("Softened by the temperature, {temperature}")}>
+                        { "teacher " }<i class="swatch is-teacher" />{ " student " }<i class="swatch is-student" />
+                        { if temperature == "1" { ", %".to_owned() } else { format!(", % at temperature {temperature}") } }
+                    </th>
+                </tr>
+            </thead>
+            <tbody>
+                for item in maps.weights.iter().zip(&maps.contributions).enumerate() {
+                    { row(item) }
+                }
+            </tbody>
+        </table>
+    }
+}
+
+fn sensible_temperature(value: f64) -> String {
+    crate::components::format::plain(value)
+}

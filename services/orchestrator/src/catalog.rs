@@ -1,0 +1,236 @@
+//! What there is to look at: data sets, models, and where a teacher is wrong. Models are made by
+//! operations (`creation`, `training`); everything else here is a read.
+
+mod creation;
+mod evaluation;
+mod examples;
+mod models;
+mod training;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{Autoencoder, ConfusionMatrix, Dataset, Error, Example, ModelState, ResourceName, Result, Teacher};
+use moka::future::Cache;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::{
+    creation::{NewAutoencoder, NewTeacher},
+    evaluation::{Evaluation, ExampleFilter, ExampleOrder},
+    examples::{ExamplePage, ExampleQuery},
+    models::ModelSet,
+};
+use self::models::{Models, check_ready};
+use crate::{
+    operations::Operations,
+    ports::{self, Clock, Library, Records, Trainers},
+};
+
+/// Evaluations that are kept ready, about 5 MB each.
+const MAX_EVALUATION_COUNT: u64 = 8;
+
+/// The catalog of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Catalog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    library: Arc<dyn Library>,
+    trainers: Arc<dyn Trainers>,
+    operations: Operations,
+    models: Models,
+    clock: Clock,
+    /// By teacher, its digest, data set and split: a teacher that was trained anew has another digest.
+    evaluations: Cache<[String; 4], Arc<Evaluation>>,
+    /// Held while a model is created or deleted, so that a name is given once.
+    naming: tokio::sync::Mutex<()>,
+    /// One training at a time, first come, first served.
+    turn: Arc<Semaphore>,
+    /// Owns the trainings' tasks.
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+/// What the catalog works with.
+pub struct CatalogParts {
+    /// Data sets and stored answers.
+    pub library: Arc<dyn Library>,
+    /// What must survive a restart.
+    pub records: Arc<dyn Records>,
+    /// The model services' long work.
+    pub trainers: Arc<dyn Trainers>,
+    /// Shared with the explanations.
+    pub operations: Operations,
+    /// For create times.
+    pub clock: Clock,
+    /// Ends trainings between two steps; the next process resumes them.
+    pub shutdown: CancellationToken,
+}
+
+impl Catalog {
+    /// Reads what is on record. Nothing is trained before [`Catalog::resume`].
+    pub async fn load(parts: CatalogParts) -> Result<Self> {
+        let models = Models::load(parts.records).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                library: parts.library,
+                trainers: parts.trainers,
+                operations: parts.operations,
+                models,
+                clock: parts.clock,
+                evaluations: Cache::new(MAX_EVALUATION_COUNT),
+                naming: tokio::sync::Mutex::default(),
+                turn: Arc::new(Semaphore::new(1)),
+                tasks: TaskTracker::new(),
+                shutdown: parts.shutdown,
+            }),
+        })
+    }
+
+    /// All data sets, by name. New ones are told to those who watch.
+    pub async fn datasets(&self) -> Result<Vec<Dataset>> {
+        let datasets = self.inner.library.datasets().await?;
+        self.inner.models.note_datasets(datasets.clone());
+        Ok(datasets)
+    }
+
+    /// One data set.
+    pub async fn dataset(&self, name: &ResourceName) -> Result<Dataset> {
+        self.inner.library.dataset(name).await
+    }
+
+    /// All models at this moment.
+    pub fn models(&self) -> ModelSet {
+        self.inner.models.snapshot()
+    }
+
+    /// One teacher, whatever its state.
+    pub fn teacher(&self, name: &ResourceName) -> Result<Arc<Teacher>> {
+        self.inner.models.teacher(name)
+    }
+
+    /// One autoencoder, whatever its state.
+    pub fn autoencoder(&self, name: &ResourceName) -> Result<Arc<Autoencoder>> {
+        self.inner.models.autoencoder(name)
+    }
+
+    /// The operations that make models.
+    pub fn operations(&self) -> &Operations {
+        &self.inner.operations
+    }
+
+    /// Moves whenever a model does.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.models.changes()
+    }
+
+    /// Deletes a model of either kind with its weights and answers.
+    pub async fn delete_model(&self, name: &ResourceName) -> Result<()> {
+        let _naming = self.inner.naming.lock().await;
+        let (state, operation) = match models::kind(name) {
+            "TEACHER" => self.teacher(name).map(|teacher| (teacher.state.clone(), teacher.operation.clone()))?,
+            _ => self.autoencoder(name).map(|model| (model.state.clone(), model.operation.clone()))?,
+        };
+        if state == ModelState::Training {
+            return Err(Error::FailedPrecondition {
+                reason: "MODEL_TRAINING",
+                subject: name.to_string(),
+                description: format!("{name} is being trained: cancel {operation} first"),
+            });
+        }
+        // The record goes first: weights without a record harm nobody, a record without weights would.
+        self.inner.models.delete(name).await?;
+        self.inner.library.delete_model(name).await
+    }
+
+    /// How often each gold label of a split was given each predicted label; with the split, which is
+    /// the one the teacher was judged on unless another is named.
+    pub async fn confusion_matrix(
+        &self,
+        teacher: &ResourceName,
+        dataset: &ResourceName,
+        split: Option<String>,
+    ) -> Result<(String, ConfusionMatrix)> {
+        let split = match split {
+            Some(split) => split,
+            None => self.teacher(teacher)?.recipe.evaluation_split.clone(),
+        };
+        let evaluation = self.evaluation(teacher, dataset, &split).await?;
+        Ok((split, evaluation.confusion_matrix().clone()))
+    }
+
+    /// A teacher's evaluation on a split; an error says why there is none.
+    async fn evaluation(&self, teacher: &ResourceName, dataset: &ResourceName, split: &str) -> Result<Arc<Evaluation>> {
+        if let Some(evaluation) = self.evaluation_if_stored(teacher, dataset, split).await? {
+            return Ok(evaluation);
+        }
+        let known = self.teacher(teacher)?;
+        check_ready(teacher, &known.state, &known.operation)?;
+        let dataset = self.dataset(dataset).await?;
+        if !dataset.splits.iter().any(|candidate| candidate.id == split) {
+            return Err(Error::invalid("split", format!("{} has no split of this name", dataset.name)));
+        }
+        Err(Error::FailedPrecondition {
+            reason: "EVALUATION_MISSING",
+            subject: teacher.to_string(),
+            description: format!("{teacher} has not been evaluated on {split} of {}", dataset.name),
+        })
+    }
+
+    /// A teacher's evaluation on a split, if there is one of the weights that it has now.
+    async fn evaluation_if_stored(
+        &self,
+        teacher: &ResourceName,
+        dataset: &ResourceName,
+        split: &str,
+    ) -> Result<Option<Arc<Evaluation>>> {
+        let known = self.teacher(teacher)?;
+        if known.digest.is_empty() {
+            return Ok(None);
+        }
+        let key = [teacher.as_str(), &known.digest, dataset.as_str(), split].map(str::to_owned);
+        if let Some(ready) = self.inner.evaluations.get(&key).await {
+            return Ok(Some(ready));
+        }
+        let Some(stored) = self.inner.library.answers(teacher, dataset, split).await? else { return Ok(None) };
+        if stored.teacher_digest != known.digest {
+            return Ok(None);
+        }
+        let make_ready = async {
+            let gold = self.inner.library.gold_labels(dataset, split).await?;
+            let work = move || Evaluation::new(gold, &stored).map(Arc::new);
+            tokio::task::spawn_blocking(work).await.map_err(Error::unexpected)?
+        };
+        let ready = self.inner.evaluations.try_get_with(key, make_ready).await;
+        ready.map(Some).map_err(|error: Arc<Error>| Error::clone(&error))
+    }
+
+    fn library(&self) -> &dyn Library {
+        &*self.inner.library
+    }
+}
+
+#[async_trait]
+impl ports::Catalog for Catalog {
+    async fn ready_teacher(&self, name: &ResourceName) -> Result<Teacher> {
+        let teacher = self.teacher(name)?;
+        check_ready(name, &teacher.state, &teacher.operation)?;
+        Ok(Teacher::clone(&teacher))
+    }
+
+    async fn ready_autoencoder(&self, name: &ResourceName) -> Result<Autoencoder> {
+        let autoencoder = self.autoencoder(name)?;
+        check_ready(name, &autoencoder.state, &autoencoder.operation)?;
+        Ok(Autoencoder::clone(&autoencoder))
+    }
+
+    async fn dataset(&self, name: &ResourceName) -> Result<Dataset> {
+        Catalog::dataset(self, name).await
+    }
+
+    async fn example(&self, name: &ResourceName) -> Result<Example> {
+        self.get_example(name, None).await
+    }
+}

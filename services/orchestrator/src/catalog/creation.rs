@@ -1,0 +1,242 @@
+//! How a model comes into the catalog: checked, named, recorded, and handed to a training. A restart
+//! goes on with what was being made.
+
+use domain::{
+    Architecture, Autoencoder, AutoencoderRecipe, Error, ModelState, Progress, ResourceName, Result, Teacher,
+    TeacherRecipe, TeacherSource, TrainingPhase, Violations,
+};
+
+use super::{Catalog, models::check_ready, training::Job};
+use crate::operations::{NewOperation, Operation, OperationHandle, OperationProgress};
+
+/// Longest display name in characters.
+const MAX_DISPLAY_NAME: usize = 200;
+
+/// A teacher that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewTeacher {
+    /// The last part of its name.
+    pub id: String,
+    /// Empty: the id.
+    pub display_name: String,
+    /// All that determines it.
+    pub recipe: TeacherRecipe,
+    /// A UUID, or empty.
+    pub request_id: String,
+    /// Hash of the request without its id.
+    pub fingerprint: String,
+}
+
+/// An autoencoder that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewAutoencoder {
+    /// The last part of its name.
+    pub id: String,
+    /// Empty: the id.
+    pub display_name: String,
+    /// All that determines it.
+    pub recipe: AutoencoderRecipe,
+    /// A UUID, or empty.
+    pub request_id: String,
+    /// Hash of the request without its id.
+    pub fingerprint: String,
+}
+
+impl Catalog {
+    /// Begins to train a teacher, unless the same request has done so before.
+    pub async fn create_teacher(&self, new: NewTeacher) -> Result<Operation> {
+        let _naming = self.inner.naming.lock().await;
+        let NewTeacher { id, display_name, recipe, request_id, fingerprint } = new;
+        let mut violations = Violations::default();
+        let known = violations.take("", self.inner.operations.existing(&request_id, &fingerprint));
+        if let Some(Some(operation)) = known {
+            return Ok(operation);
+        }
+        let name = violations.take("teacher_id", ResourceName::new(ResourceName::TEACHER, &[&id]));
+        check_display_name(&mut violations, &display_name);
+        violations.take("recipe", recipe.validate());
+        let splits = [
+            ("training_split", recipe.training_split.as_str()),
+            ("evaluation_split", recipe.evaluation_split.as_str()),
+        ];
+        self.check_splits(&mut violations, &recipe.dataset, &splits).await?;
+        let architecture = violations.take("recipe", self.architecture(&recipe.source));
+        violations.finish()?;
+        let (Some(name), Some(architecture)) = (name, architecture) else {
+            return Err(Error::unexpected("a missing value was not noted"));
+        };
+        if let TeacherSource::FineTune(base) = &recipe.source {
+            let base = self.teacher(base)?;
+            check_ready(&base.name, &base.state, &base.operation)?;
+        }
+        if self.teacher(&name).is_ok() {
+            return Err(Error::AlreadyExists { kind: "TEACHER", resource: name.to_string() });
+        }
+
+        let handle = self.begin(&name, recipe.epoch_count, request_id, fingerprint)?;
+        let teacher = Teacher {
+            display_name: if display_name.is_empty() { id } else { display_name },
+            state: ModelState::Training,
+            architecture,
+            digest: String::new(),
+            engine: String::new(),
+            accuracy: None,
+            evaluated_example_count: 0,
+            operation: handle.name().to_string(),
+            create_time: (self.inner.clock)(),
+            name: name.clone(),
+            recipe,
+        };
+        let recorded = self.inner.models.put_teacher(teacher).await;
+        self.hand_over(Job::Teacher(name), handle, recorded).await
+    }
+
+    /// Begins to train an autoencoder, unless the same request has done so before.
+    pub async fn create_autoencoder(&self, new: NewAutoencoder) -> Result<Operation> {
+        let _naming = self.inner.naming.lock().await;
+        let NewAutoencoder { id, display_name, recipe, request_id, fingerprint } = new;
+        let mut violations = Violations::default();
+        let known = violations.take("", self.inner.operations.existing(&request_id, &fingerprint));
+        if let Some(Some(operation)) = known {
+            return Ok(operation);
+        }
+        let name = violations.take("autoencoder_id", ResourceName::new(ResourceName::AUTOENCODER, &[&id]));
+        check_display_name(&mut violations, &display_name);
+        violations.take("recipe", recipe.validate());
+        let splits = [("training_split", recipe.training_split.as_str())];
+        self.check_splits(&mut violations, &recipe.dataset, &splits).await?;
+        violations.finish()?;
+        let Some(name) = name else { return Err(Error::unexpected("a missing value was not noted")) };
+        if self.autoencoder(&name).is_ok() {
+            return Err(Error::AlreadyExists { kind: "AUTOENCODER", resource: name.to_string() });
+        }
+
+        let handle = self.begin(&name, recipe.epoch_count, request_id, fingerprint)?;
+        let autoencoder = Autoencoder {
+            display_name: if display_name.is_empty() { id } else { display_name },
+            state: ModelState::Training,
+            digest: String::new(),
+            loss: None,
+            operation: handle.name().to_string(),
+            create_time: (self.inner.clock)(),
+            name: name.clone(),
+            recipe,
+        };
+        let recorded = self.inner.models.put_autoencoder(autoencoder).await;
+        self.hand_over(Job::Autoencoder(name), handle, recorded).await
+    }
+
+    /// Goes on with the trainings that ran when the process before this one ended, oldest first, and
+    /// tells the ends that were on the models' records but not on the operations'.
+    pub async fn resume(&self) -> Result<()> {
+        let set = self.models();
+        let teachers = set.teachers.values().map(|teacher| {
+            let job = Job::Teacher(teacher.name.clone());
+            (teacher.create_time, job, teacher.state.clone(), teacher.operation.clone(), teacher.recipe.epoch_count)
+        });
+        let autoencoders = set.autoencoders.values().map(|model| {
+            let job = Job::Autoencoder(model.name.clone());
+            (model.create_time, job, model.state.clone(), model.operation.clone(), model.recipe.epoch_count)
+        });
+        let mut models: Vec<_> = teachers.chain(autoencoders).collect();
+        models.sort_by_key(|(create_time, ..)| *create_time);
+        for (_, job, state, operation, epoch_count) in models {
+            let operation = ResourceName::parse(&operation, ResourceName::OPERATION)?;
+            let handle = self.inner.operations.resume(&operation);
+            match (state, handle) {
+                (ModelState::Training, Some(handle)) => self.start(job, handle).await,
+                (ModelState::Training, None) => {
+                    // Its record was not written in time; the name is the same again.
+                    self.inner.operations.delete(&operation).ok();
+                    let handle = self.begin(job.name(), epoch_count, operation.id().to_owned(), String::new())?;
+                    self.start(job, handle).await;
+                }
+                (ModelState::Ready, Some(handle)) => handle.finish(Ok(())),
+                (ModelState::Failed(why), Some(handle)) => handle.finish(Err(Error::FailedPrecondition {
+                    reason: "TRAINING_FAILED",
+                    subject: job.name().to_string(),
+                    description: why,
+                })),
+                (ModelState::Ready | ModelState::Failed(_), None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &self,
+        target: &ResourceName,
+        epoch_count: u32,
+        request_id: String,
+        fingerprint: String,
+    ) -> Result<OperationHandle> {
+        let progress = OperationProgress::Training(queued(epoch_count));
+        self.inner.operations.begin(NewOperation { request_id, fingerprint, target: target.clone(), progress })
+    }
+
+    /// Starts the training of a model that is on record; one that could not be recorded fails.
+    async fn hand_over(&self, job: Job, handle: OperationHandle, recorded: Result<()>) -> Result<Operation> {
+        if let Err(error) = recorded {
+            handle.finish(Err(error.clone()));
+            return Err(error);
+        }
+        let operation = handle.operation().ok_or_else(|| Error::unexpected("an operation was lost"))?;
+        self.start(job, handle).await;
+        Ok(operation)
+    }
+
+    async fn check_splits(
+        &self,
+        violations: &mut Violations,
+        dataset: &ResourceName,
+        splits: &[(&str, &str)],
+    ) -> Result<()> {
+        let dataset = match self.dataset(dataset).await {
+            Ok(dataset) => dataset,
+            Err(error @ Error::NotFound { .. }) => {
+                violations.add("recipe.dataset", error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for (field, id) in splits {
+            let known: Vec<&str> = dataset.splits.iter().map(|split| split.id.as_str()).collect();
+            violations.check(known.contains(id), &format!("recipe.{field}"), || {
+                format!("is not one of {}", known.join(", "))
+            });
+        }
+        Ok(())
+    }
+
+    fn architecture(&self, source: &TeacherSource) -> Result<Architecture> {
+        match source {
+            TeacherSource::Train(architecture) => Ok(*architecture),
+            TeacherSource::FineTune(base) => match self.teacher(base) {
+                Ok(base) => Ok(base.architecture),
+                Err(error) => Err(Error::invalid("fine_tune", error.to_string())),
+            },
+        }
+    }
+}
+
+fn check_display_name(violations: &mut Violations, display_name: &str) {
+    violations.check(display_name.chars().count() <= MAX_DISPLAY_NAME, "display_name", || {
+        format!("is longer than {MAX_DISPLAY_NAME} characters")
+    });
+}
+
+/// The progress of a training that waits for its turn.
+pub(super) fn queued(epoch_count: u32) -> Progress {
+    Progress {
+        phase: TrainingPhase::Queued,
+        epoch: 0,
+        epoch_count,
+        step: 0,
+        step_count: 0,
+        loss: 0.0,
+        accuracy: 0.0,
+        images_per_second: 0.0,
+        remaining_seconds: 0.0,
+        loss_curve: Vec::new(),
+    }
+}

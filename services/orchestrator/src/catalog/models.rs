@@ -1,0 +1,142 @@
+//! Teachers and autoencoders in memory: read by every call, written through to the records.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use domain::{Autoencoder, Dataset, Error, ModelState, ResourceName, Result, Teacher};
+use tokio::sync::watch;
+
+use crate::ports::Records;
+
+/// All models by name. Values are shared, so that a snapshot is cheap and a change is a new pointer.
+#[derive(Debug, Clone, Default)]
+pub struct ModelSet {
+    /// By name, as far as they have been seen.
+    pub datasets: BTreeMap<ResourceName, Arc<Dataset>>,
+    /// By name.
+    pub teachers: BTreeMap<ResourceName, Arc<Teacher>>,
+    /// By name.
+    pub autoencoders: BTreeMap<ResourceName, Arc<Autoencoder>>,
+}
+
+/// The models of this process. Memory changes after the record does, so nothing is seen that a restart
+/// would not know.
+pub struct Models {
+    set: Mutex<ModelSet>,
+    records: Arc<dyn Records>,
+    /// Counts changes; watchers look at the set when it moves.
+    changes: watch::Sender<u64>,
+}
+
+impl Models {
+    /// Reads what is on record.
+    pub async fn load(records: Arc<dyn Records>) -> Result<Self> {
+        let teachers = records.teachers().await?.into_iter().map(|t| (t.name.clone(), Arc::new(t))).collect();
+        let autoencoders = records.autoencoders().await?.into_iter().map(|a| (a.name.clone(), Arc::new(a))).collect();
+        let set = Mutex::new(ModelSet { datasets: BTreeMap::new(), teachers, autoencoders });
+        Ok(Self { set, records, changes: watch::Sender::new(0) })
+    }
+
+    /// All of them at this moment.
+    pub fn snapshot(&self) -> ModelSet {
+        self.set().clone()
+    }
+
+    /// One teacher.
+    pub fn teacher(&self, name: &ResourceName) -> Result<Arc<Teacher>> {
+        self.set().teachers.get(name).cloned().ok_or_else(|| not_found(name))
+    }
+
+    /// One autoencoder.
+    pub fn autoencoder(&self, name: &ResourceName) -> Result<Arc<Autoencoder>> {
+        self.set().autoencoders.get(name).cloned().ok_or_else(|| not_found(name))
+    }
+
+    /// Writes a new or changed teacher.
+    pub async fn put_teacher(&self, teacher: Teacher) -> Result<()> {
+        self.records.put_teacher(&teacher).await?;
+        self.set().teachers.insert(teacher.name.clone(), Arc::new(teacher));
+        self.changed();
+        Ok(())
+    }
+
+    /// Writes a new or changed autoencoder.
+    pub async fn put_autoencoder(&self, autoencoder: Autoencoder) -> Result<()> {
+        self.records.put_autoencoder(&autoencoder).await?;
+        self.set().autoencoders.insert(autoencoder.name.clone(), Arc::new(autoencoder));
+        self.changed();
+        Ok(())
+    }
+
+    /// Notes which data sets there are. They never change, so only new ones count.
+    pub fn note_datasets(&self, datasets: Vec<Dataset>) {
+        let news = {
+            let mut set = self.set();
+            let known = set.datasets.len();
+            for dataset in datasets {
+                set.datasets.entry(dataset.name.clone()).or_insert_with(|| Arc::new(dataset));
+            }
+            set.datasets.len() > known
+        };
+        if news {
+            self.changed();
+        }
+    }
+
+    /// Forgets a model of either kind.
+    pub async fn delete(&self, name: &ResourceName) -> Result<()> {
+        self.records.delete(name).await?;
+        {
+            let mut set = self.set();
+            set.teachers.remove(name);
+            set.autoencoders.remove(name);
+        }
+        self.changed();
+        Ok(())
+    }
+
+    /// Moves whenever a model does.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn set(&self) -> MutexGuard<'_, ModelSet> {
+        self.set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When to ask again for a model that trains.
+const RETRY_AFTER_MS: u64 = 2_000;
+
+/// `Ok` for a model that can answer.
+pub fn check_ready(name: &ResourceName, state: &ModelState, operation: &str) -> Result<()> {
+    match state {
+        ModelState::Ready => Ok(()),
+        ModelState::Training => Err(Error::ModelNotReady {
+            model: name.to_string(),
+            description: "it is being trained".to_owned(),
+            operation: Some(operation.to_owned()),
+            retry_after_ms: RETRY_AFTER_MS,
+        }),
+        ModelState::Failed(why) => Err(Error::FailedPrecondition {
+            reason: "MODEL_FAILED",
+            subject: name.to_string(),
+            description: format!("{name} cannot answer, its training failed: {why}"),
+        }),
+    }
+}
+
+/// The singular noun of a model's collection, for errors.
+pub fn kind(name: &ResourceName) -> &'static str {
+    if name.as_str().starts_with("teachers/") { "TEACHER" } else { "AUTOENCODER" }
+}
+
+fn not_found(name: &ResourceName) -> Error {
+    Error::NotFound { kind: kind(name), resource: name.to_string() }
+}

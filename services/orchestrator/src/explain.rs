@@ -1,0 +1,199 @@
+//! How an explanation is computed: encode, then generate, label and distill in a pipeline, so that a first,
+//! rough student is there after the first chunk and better ones follow.
+
+use std::sync::Arc;
+
+use domain::{
+    Error, Image, Label, NeighborhoodSpec, ResourceName, Result, Stage, Student, StudentSpec,
+    explanation::contrast_label,
+};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    explanations::{
+        instance::{EncodedInstance, encode_instance},
+        memory::Memory,
+        neighborhood::{Chunk, Neighborhood},
+    },
+    ports::{DistillationAnswer, DistillationConfig, LabeledChunk, Models, NeighborChunk},
+};
+
+/// Neighbors a chunk: the teacher's batch, so that no answer waits for half a batch.
+pub const CHUNK_SIZE: usize = 125;
+
+/// Labelling calls under way at once: one computes while the next waits in the engine's queue.
+const CALLS_IN_FLIGHT: usize = 2;
+
+/// A student is fitted when so many neighbors are labelled, and after the last one.
+const FIT_AT: [usize; 3] = [125, 250, 500];
+
+/// All that determines an explanation's result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// The name the student will have. It does not change the answer: whoever shares it renames.
+    pub student_name: ResourceName,
+    /// Whose answer is explained.
+    pub teacher: ResourceName,
+    /// Its weights and engine, so that a name that is used again is another question.
+    pub teacher_digest: String,
+    /// What generates neighbors.
+    pub autoencoder: ResourceName,
+    /// Its weights.
+    pub autoencoder_digest: String,
+    /// The image that is explained.
+    pub image: Image,
+    /// What it is, where that is known.
+    pub gold_label: Option<Label>,
+    /// Where neighbors are drawn.
+    pub neighborhood: NeighborhoodSpec,
+    /// What the student is asked to be.
+    pub student_spec: StudentSpec,
+}
+
+/// How far an explanation has come. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// What is being done.
+    pub stage: Stage,
+    /// The instance and its reconstruction, once known.
+    pub instance: Option<Arc<EncodedInstance>>,
+    /// What is labelled so far.
+    pub neighborhood: Neighborhood,
+    /// The best student so far.
+    pub student: Option<Arc<Student>>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { stage: Stage::Encoding, instance: None, neighborhood: Neighborhood::default(), student: None }
+    }
+}
+
+/// Answers a question, reporting each step through `progress`. Neighbors of the same neighborhood that
+/// are in `memory` are not labelled again.
+pub async fn explain(
+    models: &Models,
+    memory: &Memory,
+    question: &Question,
+    progress: &watch::Sender<Snapshot>,
+) -> Result<()> {
+    let encode = encode_instance(models, &question.teacher, &question.autoencoder, &question.image);
+    let instance = memory.instance(question.into(), encode).await?;
+    question.neighborhood.validate(Some(instance.latent.dimension_count()))?;
+    progress.send_modify(|snapshot| {
+        snapshot.stage = Stage::Labeling;
+        snapshot.instance = Some(Arc::clone(&instance));
+    });
+
+    let distillation = models.students.distill(distillation_config(question, &instance)).await?;
+    let known = memory.neighborhood(question).await;
+    let label = label_neighbors(models, question, known, progress, distillation.chunks);
+    let distill = follow_students(distillation.answers, progress);
+    tokio::try_join!(label, distill)?;
+
+    progress.send_modify(|snapshot| snapshot.stage = Stage::Complete);
+    Ok(())
+}
+
+fn distillation_config(question: &Question, instance: &EncodedInstance) -> DistillationConfig {
+    DistillationConfig {
+        name: question.student_name.clone(),
+        spec: question.student_spec.clone(),
+        instance: question.image.clone(),
+        instance_logits: instance.logits.clone(),
+        contrast_label: contrast_label(&instance.logits, question.gold_label),
+        neighbor_count: question.neighborhood.neighbor_count,
+    }
+}
+
+/// Labels what is not known yet and hands everything to the student, in order.
+async fn label_neighbors(
+    models: &Models,
+    question: &Question,
+    known: Neighborhood,
+    progress: &watch::Sender<Snapshot>,
+    chunks: mpsc::Sender<LabeledChunk>,
+) -> Result<()> {
+    let wanted = question.neighborhood.neighbor_count;
+    for chunk in known.chunks() {
+        accept(chunk.clone(), wanted, progress, &chunks).await;
+    }
+    if known.len() < wanted {
+        let unlabeled = unlabeled_neighbors(models, question, known.len()).await?;
+        let labeled = unlabeled.map_ok(|chunk| label_chunk(models, &question.teacher, chunk));
+        let mut labeled = labeled.try_buffered(CALLS_IN_FLIGHT);
+        while let Some(chunk) = labeled.try_next().await? {
+            accept(chunk, wanted, progress, &chunks).await;
+        }
+    }
+    let (count, degenerate) = {
+        let snapshot = progress.borrow();
+        (snapshot.neighborhood.len(), snapshot.neighborhood.is_degenerate())
+    };
+    if degenerate {
+        let description = "all neighbors came out identical; choose a larger radius or wider ranges".to_owned();
+        return Err(Error::NeighborhoodDegenerate { description });
+    }
+    if count != wanted {
+        return Err(Error::unexpected(format!("the vae service made {count} of {wanted} neighbors")));
+    }
+    Ok(())
+}
+
+async fn unlabeled_neighbors(
+    models: &Models,
+    question: &Question,
+    start_index: usize,
+) -> Result<BoxStream<'static, Result<NeighborChunk>>> {
+    let sizes = [CHUNK_SIZE];
+    models
+        .autoencoders
+        .neighbors(&question.autoencoder, &question.image, &question.neighborhood, start_index, &sizes)
+        .await
+}
+
+async fn label_chunk(models: &Models, teacher: &ResourceName, chunk: NeighborChunk) -> Result<Chunk> {
+    let logits = models.teachers.classify(teacher, &chunk.images).await?;
+    Ok(Chunk { points: chunk.points, images: chunk.images, logits })
+}
+
+/// Publishes a labelled chunk and passes it on. A student that has gone says why by its answers, not here.
+async fn accept(
+    chunk: Chunk,
+    wanted: usize,
+    progress: &watch::Sender<Snapshot>,
+    chunks: &mpsc::Sender<LabeledChunk>,
+) {
+    let (images, logits) = (chunk.images.clone(), chunk.logits.clone());
+    let before = progress.borrow().neighborhood.len();
+    let after = before + logits.len();
+    progress.send_modify(|snapshot| {
+        snapshot.neighborhood.push(chunk);
+        if after >= wanted {
+            snapshot.stage = Stage::Distilling;
+        }
+    });
+    let fit = FIT_AT.iter().any(|&count| before < count && count <= after);
+    let _ = chunks.send(LabeledChunk { images, logits, fit }).await;
+}
+
+/// Publishes students as they come. Ends with the one that has all neighbors.
+async fn follow_students(
+    mut answers: BoxStream<'static, Result<DistillationAnswer>>,
+    progress: &watch::Sender<Snapshot>,
+) -> Result<()> {
+    while let Some(answer) = answers.next().await {
+        if let DistillationAnswer::Student(student) = answer? {
+            let student = Arc::new(*student);
+            progress.send_modify(|snapshot| snapshot.student = Some(student));
+        }
+    }
+    let complete = {
+        let snapshot = progress.borrow();
+        let labeled = snapshot.neighborhood.len();
+        snapshot.student.as_ref().is_some_and(|student| student.neighbor_count == labeled)
+    };
+    if complete { Ok(()) } else { Err(Error::unexpected("the student service ended without its last student")) }
+}
+

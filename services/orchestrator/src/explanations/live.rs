@@ -1,0 +1,146 @@
+//! One explanation in memory: what its watchers see, and what its neighbors and students are.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::{Error, Explanation, ExplanationState, ResourceName, Result, Student};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{neighborhood::Neighborhood, runs::Runs};
+use crate::explain::{Question, Snapshot};
+
+/// One explanation.
+pub struct Live {
+    name: ResourceName,
+    /// Written by `follow`, read by every watcher.
+    explanation: watch::Sender<Arc<Explanation>>,
+    /// Written by `follow`.
+    latest: Mutex<Snapshot>,
+    /// Students beside the first one, oldest first. Written by `add_student`.
+    students: Mutex<Vec<Arc<Student>>>,
+    question: Option<Question>,
+    cancellation: CancellationToken,
+}
+
+impl Live {
+    /// One that is about to run.
+    pub(super) fn begun(explanation: Explanation, question: Question) -> Self {
+        Self::new(explanation, Some(question))
+    }
+
+    /// One that ended otherwise than well: there is nothing to compute.
+    pub(super) fn ended(explanation: Explanation) -> Self {
+        Self::new(explanation, None)
+    }
+
+    fn new(explanation: Explanation, question: Option<Question>) -> Self {
+        Self {
+            name: explanation.name.clone(),
+            explanation: watch::Sender::new(Arc::new(explanation)),
+            latest: Mutex::default(),
+            students: Mutex::default(),
+            question,
+            cancellation: CancellationToken::new(),
+        }
+    }
+
+    /// `explanations/{x}`.
+    pub fn name(&self) -> &ResourceName {
+        &self.name
+    }
+
+    /// As it is now.
+    pub fn current(&self) -> Arc<Explanation> {
+        self.explanation.borrow().clone()
+    }
+
+    /// As it is now, and every change of that.
+    pub fn watch(&self) -> watch::Receiver<Arc<Explanation>> {
+        self.explanation.subscribe()
+    }
+
+    /// Neighbors that are labelled so far.
+    pub fn neighborhood(&self) -> Neighborhood {
+        self.latest().neighborhood
+    }
+
+    /// Asks it to stop.
+    pub fn cancel(&self) {
+        self.cancellation.cancel();
+    }
+
+    /// Waits for its end and tells what its students can be made from.
+    pub async fn finished(&self) -> Result<(Question, Snapshot)> {
+        let mut watch = self.watch();
+        let ended = watch.wait_for(|explanation| explanation.is_done()).await.map_err(Error::unexpected)?.clone();
+        match (&ended.state, &self.question) {
+            (ExplanationState::Succeeded, Some(question)) => Ok((question.clone(), self.latest())),
+            (ExplanationState::Failed(error), _) => Err(error.clone()),
+            _ => Err(Error::FailedPrecondition {
+                reason: "EXPLANATION_NOT_COMPLETE",
+                subject: self.name.to_string(),
+                description: "the explanation was cancelled; create it again".into(),
+            }),
+        }
+    }
+
+    /// All students, the first one first.
+    pub fn students(&self) -> Vec<Arc<Student>> {
+        let first = self.current().student.clone().map(Arc::new);
+        let more = self.students.lock().unwrap_or_else(PoisonError::into_inner);
+        first.into_iter().chain(more.iter().cloned()).collect()
+    }
+
+    /// Adds a student, or replaces the one of the same name.
+    pub(super) fn add_student(&self, student: Arc<Student>) {
+        let mut students = self.students.lock().unwrap_or_else(PoisonError::into_inner);
+        students.retain(|other| other.name != student.name);
+        students.push(student);
+    }
+
+    /// Joins the run of its question and publishes every step until the end.
+    pub(super) async fn follow(&self, runs: Runs, question: Question) {
+        let run = runs.join(question).await;
+        let mut snapshots = run.snapshots();
+        let ended = loop {
+            self.publish(&snapshots.borrow_and_update().clone());
+            tokio::select! {
+                () = self.cancellation.cancelled() => break Err(Error::Cancelled),
+                outcome = run.outcome() => break outcome,
+                Ok(()) = snapshots.changed() => {}
+            }
+        };
+        self.publish(&snapshots.borrow_and_update().clone());
+        // The run is let go before the end is told: whoever hears of a cancellation finds it under way.
+        drop(run);
+        self.explanation.send_modify(|explanation| {
+            Arc::make_mut(explanation).state = match ended {
+                Ok(()) => ExplanationState::Succeeded,
+                Err(Error::Cancelled) => ExplanationState::Cancelled,
+                Err(error) => ExplanationState::Failed(error),
+            };
+        });
+    }
+
+    fn publish(&self, snapshot: &Snapshot) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = snapshot.clone();
+        self.explanation.send_modify(|explanation| {
+            let explanation = Arc::make_mut(explanation);
+            explanation.state = ExplanationState::Running;
+            explanation.stage = snapshot.stage;
+            explanation.labeled_neighbor_count = snapshot.neighborhood.len();
+            if let Some(instance) = snapshot.instance.as_ref().filter(|_| explanation.latent.is_none()) {
+                instance.describe(explanation);
+            }
+            let shown = explanation.student.as_ref().map_or(0, |student| student.neighbor_count);
+            if let Some(student) = snapshot.student.as_ref().filter(|student| student.neighbor_count != shown) {
+                let name = self.name.child("students", "default").expect("default is an id");
+                explanation.student = Some(Student { name, ..Student::clone(student) });
+            }
+        });
+    }
+
+    fn latest(&self) -> Snapshot {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,3 @@
+//! The public faces: each RPC is parse, ask, present.
+
+pub mod explanations;

@@ -1,0 +1,293 @@
+//! Work that outlives a call: who asked for what, how far it is, how it ended. What the work is, its
+//! owner knows; here it has a name, a target, a progress and a token that asks it to end.
+
+mod journal;
+mod registry;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use domain::{Error, Progress, ResourceName, Result, Stage};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::registry::{Entry, Registry};
+use crate::ports::{Clock, Records};
+
+/// Operations that are kept; beyond it the oldest finished ones are forgotten.
+pub const MAX_OPERATION_COUNT: usize = 1_000;
+/// Longest wait for an operation's end in one call.
+pub const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// One piece of long work, as everybody may see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// `operations/{o}`.
+    pub name: ResourceName,
+    /// The resource that is made.
+    pub target: ResourceName,
+    /// Hash of the request that began it: a repeated `request_id` must bring the same one.
+    pub fingerprint: String,
+    /// Seconds since the Unix epoch.
+    pub create_time: i64,
+    /// Seconds since the Unix epoch; `None` while it runs.
+    pub end_time: Option<i64>,
+    /// How far it is.
+    pub progress: OperationProgress,
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<Result<()>>,
+}
+
+impl Operation {
+    /// Whether it will not change any more.
+    pub fn is_done(&self) -> bool {
+        self.outcome.is_some()
+    }
+}
+
+/// How far an operation is, by its kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OperationProgress {
+    /// A teacher or an autoencoder is made.
+    Training(Progress),
+    /// An explanation is made.
+    Explanation {
+        /// What is being done.
+        stage: Stage,
+        /// Labelled so far.
+        labeled_neighbor_count: usize,
+        /// To be labelled in all.
+        neighbor_count: usize,
+    },
+}
+
+/// What an operation begins with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewOperation {
+    /// The caller's UUID, which becomes the operation's id; empty: one is made.
+    pub request_id: String,
+    /// See [`Operation::fingerprint`].
+    pub fingerprint: String,
+    /// The resource that will be made.
+    pub target: ResourceName,
+    /// Where it starts.
+    pub progress: OperationProgress,
+}
+
+/// All operations of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Operations {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    registry: Mutex<Registry>,
+    records: Arc<dyn Records>,
+    clock: Clock,
+    /// Counts changes; watchers look at the registry when it moves.
+    changes: watch::Sender<u64>,
+}
+
+impl Operations {
+    /// Reads what is on record. Operations that ran when the process before this one ended still count
+    /// as running: their owners [`Operations::resume`] them, and [`Operations::end_interrupted`] ends
+    /// the others.
+    pub async fn load(records: Arc<dyn Records>, clock: Clock) -> Result<Self> {
+        let registry = Mutex::new(Registry::new(records.operations().await?));
+        Ok(Self { shared: Arc::new(Shared { registry, records, clock, changes: watch::Sender::new(0) }) })
+    }
+
+    /// The operation of an earlier request with this id, if there was one. The same id with another
+    /// request is an error, as is an id that is no UUID. An empty id was never used.
+    pub fn existing(&self, request_id: &str, fingerprint: &str) -> Result<Option<Operation>> {
+        if request_id.is_empty() {
+            return Ok(None);
+        }
+        let name = name_of_request(request_id)?;
+        let Some(operation) = self.registry().find(&name).map(Entry::operation) else { return Ok(None) };
+        if operation.fingerprint != fingerprint {
+            return Err(Error::invalid("request_id", "was used for another request"));
+        }
+        Ok(Some(operation))
+    }
+
+    /// Begins an operation. Callers look for an [`Operations::existing`] one first.
+    pub fn begin(&self, new: NewOperation) -> Result<OperationHandle> {
+        let name = match new.request_id.as_str() {
+            "" => ResourceName::new(ResourceName::OPERATION, &[&Uuid::new_v4().to_string()])?,
+            request_id => name_of_request(request_id)?,
+        };
+        let operation = Operation {
+            name: name.clone(),
+            target: new.target,
+            fingerprint: new.fingerprint,
+            create_time: (self.shared.clock)(),
+            end_time: None,
+            progress: new.progress,
+            outcome: None,
+        };
+        let cancellation = self.registry().insert(operation)?;
+        self.changed();
+        Ok(OperationHandle { operations: self.clone(), name, cancellation, is_over: false })
+    }
+
+    /// Takes over an operation that ran when the process before this one ended.
+    pub fn resume(&self, name: &ResourceName) -> Option<OperationHandle> {
+        let cancellation = self.registry().adopt(name)?;
+        Some(OperationHandle { operations: self.clone(), name: name.clone(), cancellation, is_over: false })
+    }
+
+    /// Ends the operations that nobody resumed.
+    pub fn end_interrupted(&self) {
+        let orphans = self.registry().orphans();
+        for name in orphans {
+            let interrupted = Error::FailedPrecondition {
+                reason: "INTERRUPTED",
+                subject: name.to_string(),
+                description: "the process was restarted before this was done: ask again".to_owned(),
+            };
+            self.end(&name, Err(interrupted));
+        }
+    }
+
+    /// The latest state of an operation.
+    pub fn get(&self, name: &ResourceName) -> Result<Operation> {
+        self.registry().find(name).map(Entry::operation).ok_or_else(|| not_found(name))
+    }
+
+    /// Follows one operation; the channel closes when the operation is deleted.
+    pub fn watch(&self, name: &ResourceName) -> Result<watch::Receiver<Operation>> {
+        self.registry().find(name).map(Entry::subscribe).ok_or_else(|| not_found(name))
+    }
+
+    /// Waits for the end, at most `timeout` and never longer than [`MAX_WAIT`]; answers the latest state.
+    pub async fn wait(&self, name: &ResourceName, timeout: Duration) -> Result<Operation> {
+        let mut states = self.watch(name)?;
+        let ended = states.wait_for(Operation::is_done);
+        match tokio::time::timeout(timeout.min(MAX_WAIT), ended).await {
+            Ok(Ok(operation)) => Ok(operation.clone()),
+            Ok(Err(_)) => Err(not_found(name)),
+            Err(_) => self.get(name),
+        }
+    }
+
+    /// At most `count` operations, newest first, older than the one at position `after`; with the
+    /// position to go on from, unless these are the last.
+    pub fn list(&self, after: Option<u64>, count: usize) -> (Vec<Operation>, Option<u64>) {
+        self.registry().list(after, count)
+    }
+
+    /// Trainings that run or have ended in the last `seconds`.
+    pub fn recent_trainings(&self, seconds: i64) -> Vec<Operation> {
+        let since = (self.shared.clock)() - seconds;
+        self.registry().trainings_since(since)
+    }
+
+    /// Asks an operation to end. One that has ended stays as it is.
+    pub fn cancel(&self, name: &ResourceName) -> Result<()> {
+        let registry = self.registry();
+        registry.find(name).map(Entry::cancel).ok_or_else(|| not_found(name))
+    }
+
+    /// Forgets an operation that has ended. What it made stays.
+    pub fn delete(&self, name: &ResourceName) -> Result<()> {
+        if !self.get(name)?.is_done() {
+            return Err(Error::FailedPrecondition {
+                reason: "OPERATION_RUNNING",
+                subject: name.to_string(),
+                description: format!("{name} has not ended: cancel it first"),
+            });
+        }
+        self.registry().remove(name);
+        self.changed();
+        Ok(())
+    }
+
+    /// Moves whenever any operation does.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    fn report(&self, name: &ResourceName, progress: OperationProgress) {
+        self.registry().report(name, progress);
+        self.changed();
+    }
+
+    fn end(&self, name: &ResourceName, outcome: Result<()>) {
+        let now = (self.shared.clock)();
+        self.registry().end(name, outcome, now);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.shared.changes.send_modify(|count| *count += 1);
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.shared.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The owner's end of an operation. Dropped before [`OperationHandle::finish`], the operation fails.
+pub struct OperationHandle {
+    operations: Operations,
+    name: ResourceName,
+    cancellation: CancellationToken,
+    is_over: bool,
+}
+
+impl OperationHandle {
+    /// `operations/{o}`.
+    pub fn name(&self) -> &ResourceName {
+        &self.name
+    }
+
+    /// Cancelled when somebody asked for the end. The owner stops and finishes with `Cancelled`.
+    pub fn cancellation(&self) -> CancellationToken {
+        self.cancellation.clone()
+    }
+
+    /// As everybody sees it now; `None` once it is gone.
+    pub fn operation(&self) -> Option<Operation> {
+        self.operations.get(&self.name).ok()
+    }
+
+    /// Tells how far the work is.
+    pub fn report(&self, progress: OperationProgress) {
+        self.operations.report(&self.name, progress);
+    }
+
+    /// Ends the operation.
+    pub fn finish(mut self, outcome: Result<()>) {
+        self.is_over = true;
+        self.operations.end(&self.name, outcome);
+    }
+
+    /// Lets go without an end, because the process stops: the next process may resume it.
+    pub fn abandon(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for OperationHandle {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.operations.end(&self.name, Err(Error::unexpected("the work ended without an outcome")));
+        }
+    }
+}
+
+fn name_of_request(request_id: &str) -> Result<ResourceName> {
+    let uuid = Uuid::try_parse(request_id).map_err(|_| Error::invalid("request_id", "is not a UUID"))?;
+    ResourceName::new(ResourceName::OPERATION, &[&uuid.hyphenated().to_string()])
+}
+
+fn not_found(name: &ResourceName) -> Error {
+    Error::NotFound { kind: "OPERATION", resource: name.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

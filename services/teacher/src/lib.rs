@@ -1,0 +1,128 @@
+//! The teacher service: trains classifiers, answers their logits in batches across callers, shows which
+//! pixels move an answer, and evaluates whole splits once. [`serve`] is free of libtorch and speaks for
+//! any [`workshop::Workshop`]; [`run`] puts libtorch behind it.
+
+pub mod attribution;
+pub mod config;
+mod grpc;
+pub mod known;
+pub mod models;
+#[cfg(feature = "torch")]
+pub mod networks;
+#[cfg(feature = "torch")]
+pub mod served;
+#[cfg(feature = "torch")]
+mod stored;
+pub mod teacher;
+#[cfg(feature = "torch")]
+pub mod torch_workshop;
+#[cfg(feature = "torch")]
+pub mod training;
+pub mod workshop;
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{ResourceName, Result};
+use proto::raw::deeper::teacher::v1::teacher_service_server::{SERVICE_NAME, TeacherServiceServer};
+use runtime::server::{Connections, Health, MAX_MESSAGE_BYTES, Server};
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    config::{ComputeConfig, Config},
+    models::Models,
+};
+
+/// How long to wait before asking again for a teacher that is not there yet.
+const WARMING_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Answers calls until `shutdown` is cancelled or the connections end.
+pub async fn serve(models: Arc<Models>, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
+    serve_warm(models, &[], incoming, shutdown).await
+}
+
+/// As [`serve`]; says SERVING only once all of `teachers` are warm.
+pub async fn serve_warm(
+    models: Arc<Models>,
+    teachers: &[ResourceName],
+    incoming: impl Connections,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let face = TeacherServiceServer::new(grpc::Face::new(Arc::clone(&models)))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let server = Server::new("teacher", proto::raw::DESCRIPTORS).add(face);
+    let health = server.health();
+    health.set(SERVICE_NAME, teachers.is_empty()).await;
+    let serving = server.serve(incoming, shutdown);
+    tokio::pin!(serving);
+    tokio::select! {
+        outcome = &mut serving => return outcome,
+        () = warm(&models, teachers, &health) => {}
+    }
+    serving.await
+}
+
+/// Opens every teacher, as often as it takes, and then says so.
+async fn warm(models: &Models, teachers: &[ResourceName], health: &Health) {
+    for teacher in teachers {
+        while let Err(error) = models.warm(teacher).await {
+            tracing::info!(teacher.name = %teacher, %error, "not warm yet");
+            tokio::time::sleep(WARMING_INTERVAL).await;
+        }
+    }
+    health.set(SERVICE_NAME, true).await;
+}
+
+#[cfg(feature = "torch")]
+pub use self::composition::{run, torch_models};
+
+/// The composition root: the one place that joins the port and libtorch.
+#[cfg(feature = "torch")]
+mod composition {
+    use artifacts::Artifacts;
+    use runtime::{config::cpu_count, gate::Gate, long::TrainingQueue, server::tcp};
+    use tokio::net::TcpListener;
+    use torch::DeviceChoice;
+
+    use super::{Arc, CancellationToken, ComputeConfig, Config, Duration, Models, Result, config, serve_warm};
+    use crate::{
+        served::Precision,
+        torch_workshop::{TorchOptions, TorchWorkshop},
+    };
+
+    /// Models that compute with libtorch. `gate` and `trainings` are the process's. Must be called on a
+    /// tokio runtime of several threads.
+    pub fn torch_models(
+        config: &ComputeConfig,
+        artifacts: Artifacts,
+        gate: Gate,
+        trainings: TrainingQueue,
+    ) -> Result<Arc<Models>> {
+        let device = match config.device {
+            config::Device::Cpu => DeviceChoice::Cpu,
+            config::Device::Cuda => DeviceChoice::Cuda,
+        };
+        let options = TorchOptions {
+            device: device.device()?,
+            thread_count: if config.threads == 0 { cpu_count() } else { usize::from(config.threads) },
+            batch_size: usize::from(config.teacher_batch_size),
+            precision: match config.teacher_precision {
+                config::Precision::Quickest => Precision::quickest(),
+                config::Precision::F32 => Precision::Full,
+                config::Precision::Bf16 => Precision::Half,
+            },
+            checkpoint_interval: Duration::from_secs(u64::from(config.checkpoint_seconds)),
+        };
+        let workshop = TorchWorkshop::new(artifacts.clone(), options);
+        let capacity = usize::from(config.teachers_in_memory);
+        Ok(Arc::new(Models::new(Arc::new(workshop), artifacts, gate, trainings, capacity)))
+    }
+
+    /// The whole service on a socket.
+    pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
+        let artifacts = Artifacts::open_folder(&config.artifacts)?;
+        let gate = Gate::new();
+        let models = torch_models(&config.compute, artifacts, gate.clone(), TrainingQueue::new(gate))?;
+        serve_warm(models, &config.serve_models()?, tcp(listener), shutdown).await
+    }
+}

@@ -1,0 +1,109 @@
+//! A trained network behind the port: a packed copy that answers, and the f32 original for gradients.
+
+use domain::{Heatmap, Image, ImageBatch, Logits, Result};
+use tch::{Kind, Tensor};
+use torch::{device, tensors};
+
+use crate::{
+    networks::{Layers, Network, convolution::Mode},
+    teacher::{Classifier, Contrast, Description, expect_shape},
+};
+
+/// What numbers a packed copy computes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// f32.
+    Full,
+    /// bf16 with f32 sums: twice as quick where the CPU has it in hardware, several times as slow elsewhere.
+    Half,
+}
+
+impl Precision {
+    /// What is quickest on this CPU.
+    pub fn quickest() -> Self {
+        if device::has_hardware_bf16() { Self::Half } else { Self::Full }
+    }
+
+    /// The tensor kind.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Full => Kind::Float,
+            Self::Half => Kind::BFloat16,
+        }
+    }
+}
+
+/// A teacher that answers.
+pub struct ServedTeacher {
+    network: Network,
+    packed: Box<dyn Layers>,
+    precision: Precision,
+    batch_size: usize,
+    description: Description,
+}
+
+impl ServedTeacher {
+    /// Packs a network. Every batch is padded to `batch_size` (at least 1): oneDNN may choose another
+    /// algorithm for another shape, and an image's logits must not depend on its batch mates.
+    pub fn new(network: Network, digest: String, precision: Precision, batch_size: usize) -> Result<Self> {
+        let sides = (network.shape.height as i64, network.shape.width as i64);
+        let packed = torch::contain(|| Ok(network.layers.packed(precision.kind(), sides)))?;
+        let engine = engine(precision, batch_size);
+        let description = Description { shape: network.shape, label_count: network.label_count, digest, engine };
+        Ok(Self { network, packed, precision, batch_size: batch_size.max(1), description })
+    }
+
+    /// At most `batch_size` images, padded with blank paper.
+    fn answer(&self, images: &ImageBatch) -> Result<Vec<Logits>> {
+        let _guard = tch::no_grad_guard();
+        let count = images.len();
+        let mut pixels = images.pixels().to_vec();
+        pixels.resize(self.batch_size * images.shape().pixel_count(), 0);
+        let padded = ImageBatch::new(images.shape(), pixels)?;
+        let x = self.network.read(&padded)?.to_kind(self.precision.kind()).to_mkldnn(None);
+        let logits = self.packed.forward(&x, Mode::Evaluate); // [batch_size, label]
+        tensors::to_logits(&logits.narrow(0, 0, count as i64))
+    }
+}
+
+/// How a network with these settings answers, for people and cache keys.
+pub fn engine(precision: Precision, batch_size: usize) -> String {
+    let numbers = match precision {
+        Precision::Full => "f32",
+        Precision::Half => "bf16",
+    };
+    format!("libtorch {numbers} oneDNN, batch {batch_size}, {}", device::cpu_class())
+}
+
+impl Classifier for ServedTeacher {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn logits(&self, images: &ImageBatch) -> Result<Vec<Logits>> {
+        expect_shape(images, self.description.shape)?;
+        let mut answers = Vec::with_capacity(images.len());
+        for start in (0..images.len()).step_by(self.batch_size) {
+            let chunk = images.slice(start, start + self.batch_size);
+            answers.extend(torch::contain(|| self.answer(&chunk))?);
+        }
+        Ok(answers)
+    }
+
+    fn input_gradient(&self, image: &Image, contrast: Contrast) -> Result<Heatmap> {
+        let shape = self.description.shape;
+        image.expect_shape(shape)?;
+        let single = ImageBatch::from_images(shape, [image])?;
+        torch::contain(|| {
+            let device = self.network.device();
+            let pixels = tensors::from_images(&single, Kind::Float, device)?.set_requires_grad(true);
+            let logits = self.network.layers.forward(&self.network.normalize(&pixels), Mode::Evaluate).get(0); // [label]
+            let mut score = logits.get(i64::from(contrast.target.0));
+            if let Some(baseline) = contrast.baseline {
+                score = score - logits.get(i64::from(baseline.0));
+            }
+            let gradient = Tensor::run_backward(&[&score], &[&pixels], false, false);
+            tensors::to_heatmap(&gradient[0], shape)
+        })
+    }
+}

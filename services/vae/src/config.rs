@@ -1,0 +1,64 @@
+//! How the service is set up as a process of its own, and the one place that joins its port to libtorch
+//! and the artifact store.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use artifacts::Artifacts;
+use domain::{Result, Violations};
+use runtime::{
+    config::{Validate, cpu_count},
+    gate::Gate,
+    long::TrainingQueue,
+    server,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use torch::DeviceChoice;
+
+use crate::{serve, stored::StoredModels};
+
+/// The autoencoder service: encodes, decodes, draws neighborhoods, trains.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "vae", version)]
+pub struct Config {
+    /// Address to listen on.
+    #[arg(long, env = "DEEPER_LISTEN", default_value = "127.0.0.1:8082")]
+    pub listen: SocketAddr,
+    /// Folder of the artifact store: data sets, checkpoints.
+    #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts")]
+    pub artifacts: PathBuf,
+    /// Threads of one computation; all CPUs by default. Answers may differ in the last bit between counts.
+    #[arg(long, env = "DEEPER_THREADS", default_value_t = cpu_count())]
+    pub threads: usize,
+    /// `cpu` or `cuda`.
+    #[arg(long, env = "DEEPER_DEVICE", default_value = "cpu")]
+    pub device: DeviceChoice,
+}
+
+impl Config {
+    /// One thread on the CPU, artifacts in `artifacts`, a port that the system chooses.
+    pub fn for_testing(artifacts: PathBuf) -> Self {
+        Self { listen: ([127, 0, 0, 1], 0).into(), artifacts, threads: 1, device: DeviceChoice::Cpu }
+    }
+}
+
+impl Validate for Config {
+    fn validate(&self) -> Result<()> {
+        let mut violations = Violations::default();
+        violations.check((1..=1_024).contains(&self.threads), "--threads", || {
+            format!("{} is outside 1 to 1024", self.threads)
+        });
+        violations.take("--device", self.device.device());
+        violations.finish()
+    }
+}
+
+/// Opens the store and serves from it until `shutdown`.
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
+    config.validate()?;
+    let artifacts = Artifacts::open_folder(&config.artifacts)?;
+    let gate = Gate::new();
+    let trainings = TrainingQueue::new(gate.clone());
+    let models = StoredModels::new(artifacts, gate, trainings, config.device.device()?, config.threads);
+    serve(Arc::new(models), server::tcp(listener), shutdown).await
+}

@@ -1,0 +1,42 @@
+//! The autoencoder service: encodes images, decodes latent points, draws the neighborhood of an instance,
+//! and trains. What it computes does not depend on who else asks, on chunks or on order.
+
+#[cfg(feature = "torch")]
+pub mod config;
+pub mod grpc;
+pub mod interpolation;
+pub mod model;
+pub mod models;
+pub mod neighborhood;
+#[cfg(feature = "torch")]
+pub mod networks;
+#[cfg(feature = "torch")]
+pub mod stored;
+#[cfg(feature = "torch")]
+pub mod training;
+mod training_stream;
+pub mod vae;
+
+use std::sync::Arc;
+
+use domain::Result;
+use proto::raw::{DESCRIPTORS, deeper::vae::v1::vae_service_server::VaeServiceServer};
+use runtime::server::{Connections, MAX_MESSAGE_BYTES, Server};
+use tokio_util::sync::CancellationToken;
+
+#[cfg(feature = "torch")]
+pub use config::{Config, run};
+pub use models::Models;
+
+/// Serves these models until `shutdown`. Free of libtorch: the binary, the standalone system and the
+/// tests call it with theirs.
+pub async fn serve(
+    models: Arc<impl Models>,
+    incoming: impl Connections,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let face = VaeServiceServer::new(grpc::Face::new(models))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    Server::new("vae", DESCRIPTORS).add(face).serve(incoming, shutdown).await
+}

@@ -1,0 +1,15 @@
+//! The process: telemetry, configuration, bind, run.
+
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config: vae::Config = runtime::config::load();
+    let telemetry = runtime::telemetry::init("vae");
+    let shutdown = runtime::shutdown::on_signal();
+    let listener = TcpListener::bind(config.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    let outcome = vae::run(config, listener, shutdown).await;
+    telemetry.shutdown().await;
+    Ok(outcome?)
+}

@@ -1,0 +1,40 @@
+//! Debian packages: installed when this process may, named when it may not.
+
+use crate::command;
+use anyhow::{Result, bail};
+use std::io::IsTerminal;
+use std::process::Command;
+
+/// Installs `packages`, which are missing for the purpose `purpose` ("compiling libtorch's bindings").
+pub(crate) fn install(packages: &[&str], purpose: &str) -> Result<()> {
+    let names = packages.join(" ");
+    if !command::on_path("apt-get") {
+        bail!("{purpose} needs {names}; install it with your system's package manager, then run this again");
+    }
+    let Some(prefix) = privilege() else {
+        bail!("{purpose} needs {names}; run `sudo apt-get install {names}`, then run this again");
+    };
+    let apt = |arguments: &[&str]| {
+        let words = prefix.iter().chain(&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
+        let mut words = words.chain(arguments);
+        let mut command = Command::new(words.next().expect("the list starts with env or sudo"));
+        command.args(words);
+        command
+    };
+    command::run("refreshing the list of Debian packages", &mut apt(&["update"]))?;
+    // Another apt-get may be at work on a machine that has just started: wait for its lock.
+    let install = ["--option", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends"];
+    command::run(&format!("installing {names} for {purpose}"), &mut apt(&[install.as_slice(), packages].concat()))
+}
+
+/// The words that make a command run as root, if there is a way.
+fn privilege() -> Option<Vec<&'static str>> {
+    let user = Command::new("id").arg("-u").output().ok()?;
+    if user.stdout.trim_ascii() == b"0" {
+        return Some(vec![]);
+    }
+    // Without a terminal nobody could type the password that sudo may ask for.
+    let may_ask = std::io::stdin().is_terminal() && command::on_path("sudo");
+    let needs_no_password = command::succeeds(Command::new("sudo").args(["-n", "true"]));
+    (may_ask || needs_no_password).then(|| vec!["sudo"])
+}

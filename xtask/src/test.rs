@@ -1,0 +1,67 @@
+//! `cargo xtask test`: everything that has to hold before a change is good, from a bare machine to the browser.
+
+use crate::check::{self, NATIVE};
+use crate::steps::Steps;
+use crate::{command, place, setup, web};
+use anyhow::Result;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+/// The tests come last, so that what cargo says of them ends the output.
+pub(crate) fn run() -> Result<()> {
+    let mut steps = Steps::default();
+    let ready = steps.need("setup", || {
+        setup::for_building()?;
+        Ok(Ready { mnist: setup::mnist::ensure()?.into(), browser: setup::browser::ensure()? })
+    })?;
+    check::take_all(&mut steps);
+    let page = steps.need("the page", web::build)?;
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = command::cargo(arguments);
+        ready.tell(&mut cargo, &page);
+        cargo
+    };
+    steps.take("tests of xtask", || {
+        command::run("testing xtask", &mut cargo(&["test", "--quiet", "--package", "xtask"]))
+    });
+    steps.need("building", || {
+        // The programs as well, because some tests start them as processes; `cargo build --bins` would compile much
+        // anew, as the tests' own dependencies turn on features that it would leave off.
+        let everything = [&["build", "--all-targets"], NATIVE.as_slice()].concat();
+        command::run("building all programs and tests", &mut cargo(&everything))
+    })?;
+    steps.summarize();
+    steps.take("tests", || {
+        command::run("testing", &mut cargo(&[&["test", "--no-fail-fast"], NATIVE.as_slice()].concat()))
+    });
+    steps.verdict()
+}
+
+/// What the tests are told of the machine.
+struct Ready {
+    mnist: OsString,
+    browser: setup::browser::Browser,
+}
+
+impl Ready {
+    /// Puts it into the environment of `cargo`; the same for building and running, so that nothing is built twice.
+    fn tell(&self, cargo: &mut Command, page: &Path) {
+        cargo.env("DEEPER_TEST_PAGE_DIR", page);
+        cargo.env("DEEPER_TEST_MNIST_DIR", &self.mnist);
+        cargo.env("CHROMIUM", &self.browser.chromium).env("CHROMEDRIVER", &self.browser.chromedriver);
+        // Several torch threads beside a compiler or another test cost several times the CPU time.
+        cargo.env("OMP_NUM_THREADS", "1");
+        // Doctests are linked in a scratch folder without our rpath.
+        cargo.env("LD_LIBRARY_PATH", libraries());
+    }
+}
+
+/// libtorch's libraries in front of what the user's environment has.
+fn libraries() -> OsString {
+    let libtorch = place::libtorch_of_ones_own().unwrap_or_else(|| place::root().join("libtorch")).join("lib");
+    let before = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let folders = std::iter::once(libtorch).chain(std::env::split_paths(&before));
+    std::env::join_paths(folders.filter(|folder| !folder.as_os_str().is_empty()))
+        .expect("paths that came out of a path list go into one")
+}
