@@ -1,9 +1,9 @@
 //! The only door to the server, and the only place on the page that knows generated types. Values of the
 //! domain go in and come out; dropping a future or a stream ends the call at the server too.
 
+pub mod backoff;
 mod catalog;
 mod explanations;
-pub mod backoff;
 pub mod trace;
 
 use std::{error::Error as _, rc::Rc, time::Duration};
@@ -46,6 +46,11 @@ impl Api {
     /// Calls `origin`: scheme, host and port.
     pub fn new(origin: &str, tracer: Tracer) -> Self {
         Self { origin: origin.into(), tracer }
+    }
+
+    /// Which click the next request belongs to.
+    pub fn tracer(&self) -> &Tracer {
+        &self.tracer
     }
 
     /// Asks for an operation to stop. It ends within one batch.

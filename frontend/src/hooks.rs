@@ -6,10 +6,11 @@ pub mod browser;
 pub mod story;
 pub mod task;
 
-use std::{future::Future, rc::Rc};
+use std::rc::Rc;
 
 use domain::Error;
-use gloo::timers::future::TimeoutFuture;
+use futures::channel::oneshot;
+use gloo::timers::callback::Timeout;
 use yew::prelude::*;
 
 use crate::{
@@ -113,6 +114,12 @@ async fn follow_activity(api: Api, dispatch: Dispatch) {
 }
 
 /// Waits as long as [`backoff::delay_ms`] says.
-pub(crate) fn pause(attempt: u32) -> impl Future<Output = ()> {
-    TimeoutFuture::new(backoff::delay_ms(attempt, js_sys::Math::random()))
+pub(crate) async fn pause(attempt: u32) {
+    let (end, ended) = oneshot::channel::<()>();
+    let timeout = Timeout::new(backoff::delay_ms(attempt, js_sys::Math::random()), || {
+        // Nobody waits any more: then there is nobody to wake.
+        let _ = end.send(());
+    });
+    let _ = ended.await;
+    drop(timeout);
 }

@@ -146,9 +146,8 @@ impl Route {
     /// Whether going from `before` to here is a step that the back button should undo. Boxes and toggles
     /// are not: they replace the address.
     pub fn is_step_from(&self, before: &Self) -> bool {
-        let step = |route: &Self| {
-            (route.teacher.clone(), route.autoencoder.clone(), route.selection, route.image.clone())
-        };
+        let step =
+            |route: &Self| (route.teacher.clone(), route.autoencoder.clone(), route.selection, route.image.clone());
         step(self) != step(before)
     }
 

@@ -147,6 +147,7 @@ impl AppState {
     }
 
     fn go_to(&mut self, route: &Route) {
+        let models_change = (&self.teacher_choice, &self.autoencoder_choice) != (&route.teacher, &route.autoencoder);
         self.teacher_choice.clone_from(&route.teacher);
         self.autoencoder_choice.clone_from(&route.autoencoder);
         self.selection = route.selection;
@@ -156,7 +157,7 @@ impl AppState {
         self.neighborhood = Rc::new(route.neighborhood.clone());
         self.student_spec = Rc::new(route.student.clone());
         let subject = route.image.clone().map(Subject::Example);
-        if self.subject != subject {
+        if self.subject != subject || models_change {
             self.starts_by_itself = subject.is_some();
             self.subject = subject;
             self.live.clear();
@@ -205,9 +206,7 @@ impl AppState {
     pub fn instance(&self) -> Option<Instance> {
         match self.subject.as_ref()? {
             Subject::Example(_) => self.example_name().map(Instance::Example),
-            Subject::Own(image, gold_label) => {
-                Some(Instance::Image { image: image.clone(), gold_label: *gold_label })
-            }
+            Subject::Own(image, gold_label) => Some(Instance::Image { image: image.clone(), gold_label: *gold_label }),
         }
     }
 

@@ -2,3 +2,4 @@
 
 pub mod latent;
 pub mod student;
+pub mod teacher;

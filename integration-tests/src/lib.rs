@@ -1,1 +1,13 @@
-//! To be written.
+//! The whole system in one process, with models whose answers are known in closed form, for tests that
+//! speak to it as users do: over gRPC. And the same system as separate programs, for tests of those.
+
+pub mod api;
+pub mod brake;
+pub mod failure;
+pub mod known;
+pub mod programs;
+pub mod sandbox;
+pub mod web;
+pub mod world;
+
+pub use self::{api::Api, failure::Failure, sandbox::Sandbox, world::World};

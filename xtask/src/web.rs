@@ -31,7 +31,7 @@ pub(crate) fn build() -> Result<PathBuf> {
         ]),
     )?;
     let wasm = place::target().join(setup::WASM_TARGET).join("wasm-release/frontend.wasm");
-    let inputs = bundle::Inputs { wasm, statics: place::root().join("frontend/static") };
+    let inputs = bundle::Inputs { wasm, statics: vec![place::root().join("frontend/static"), setup::font::ensure()?] };
 
     // The stamp lies outside of the folder that is served.
     let stamp = place::target().join("page.stamp");

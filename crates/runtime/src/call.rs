@@ -13,8 +13,9 @@ use tonic::Request;
 pub struct Context {
     /// When the caller stops waiting; `None` if it did not say.
     pub deadline: Option<Instant>,
-    /// Cancelled when the caller has left, when the deadline has passed, or when the process has no
-    /// more time to drain. Long work checks it per batch and per epoch.
+    /// Cancelled when the caller has left, when the deadline has passed, when the process has no more
+    /// time to drain, and when the call is over. Long work checks it per batch and per epoch; work that
+    /// outlives its call has a [`Context::detached`] one.
     pub cancellation: CancellationToken,
     /// Cancelled when the process begins to drain. Endless streams end on it; bounded work goes on.
     pub draining: CancellationToken,

@@ -66,12 +66,15 @@ pub fn parse<C: Parser + Validate>(arguments: impl IntoIterator<Item = OsString>
 fn every_wrong_value(mut command: Command, arguments: &[OsString], first: &clap::Error) -> Option<Violations> {
     let mut violations = Violations::default();
     let mut wrong = wrong_value(first)?;
-    for _ in 0..command.get_arguments().count() {
-        let argument = command.get_arguments().find(|argument| argument.to_string() == wrong.shown)?;
+    // Only a built command can show its arguments as its errors do.
+    let mut built = command.clone();
+    built.build();
+    for _ in 0..built.get_arguments().count() {
+        let argument = built.get_arguments().find(|argument| argument.to_string() == wrong.shown)?;
         let (id, flag) = (argument.get_id().clone(), argument.get_long().map(|long| format!("--{long}")));
         violations.add(flag.unwrap_or(wrong.shown), wrong.description);
         command = command.mut_arg(id, |argument| argument.value_parser(ValueParser::os_string()));
-        match command.try_get_matches_from_mut(arguments).map_err(|error| wrong_value(&error)) {
+        match command.clone().try_get_matches_from(arguments).map_err(|error| wrong_value(&error)) {
             Err(Some(next)) => wrong = next,
             Ok(_) | Err(None) => break,
         }

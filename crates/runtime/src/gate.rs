@@ -80,6 +80,16 @@ impl Gate {
         Some(self.admit(state, place))
     }
 
+    /// Closes the gate for good: waits for the step that computes now, at most for `patience`, and admits
+    /// nobody afterwards. The last thing a process does: native libraries take themselves down at its
+    /// exit, under whoever still computes. Whether the gate is closed.
+    pub fn close(&self, patience: Duration) -> bool {
+        let last = self.enter_within(Priority::Interactive, patience);
+        let is_closed = last.is_some();
+        std::mem::forget(last);
+        is_closed
+    }
+
     /// Steps that wait right now, the one that computes not counted.
     pub fn waiting_count(&self) -> usize {
         self.shared.lock().waiting.len()
@@ -201,6 +211,16 @@ mod tests {
         });
         assert!(panicked.join().is_err());
         assert!(gate.enter_within(Priority::Training, Duration::from_secs(5)).is_some());
+    }
+
+    #[test]
+    fn a_closed_gate_admits_nobody() {
+        let gate = Gate::new();
+        let permit = gate.enter(Priority::Interactive);
+        assert!(!gate.close(Duration::from_millis(1)));
+        drop(permit);
+        assert!(gate.close(Duration::from_secs(5)));
+        assert!(gate.enter_within(Priority::Interactive, Duration::from_millis(1)).is_none());
     }
 
     #[test]

@@ -51,7 +51,14 @@ pub(crate) fn metrics() -> &'static Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn call_ended(&self, side: Side, method: &str, seconds: f64, code: &'static str, error: Option<&'static str>) {
+    pub(crate) fn call_ended(
+        &self,
+        side: Side,
+        method: &str,
+        seconds: f64,
+        code: &'static str,
+        error: Option<&'static str>,
+    ) {
         let histogram = if side == Side::Server { &self.server_call } else { &self.client_call };
         let mut attributes = vec![
             KeyValue::new("rpc.system.name", "grpc"),

@@ -36,7 +36,10 @@ where
         if context.remaining().is_some_and(|left| left <= pause) {
             return Err(error);
         }
-        context.run(async { Ok(tokio::time::sleep(pause).await) }).await?;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            ended = context.ended() => return Err(ended),
+        }
         wait = (wait * 2).min(LONGEST_WAIT);
     }
     context.run(call()).await

@@ -1,6 +1,7 @@
 //! The server's end of the wire: one builder for every service of the system, over sockets and over
 //! in-process pipes, with health, reflection, limits, deadlines and a bounded drain.
 
+mod bounds;
 mod health;
 mod layer;
 
@@ -103,6 +104,7 @@ impl Server {
 
     /// Adds a generated service.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "reads as it is meant; nobody sums servers")]
     pub fn add<S>(mut self, service: S) -> Self
     where
         S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,

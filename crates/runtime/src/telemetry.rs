@@ -65,7 +65,8 @@ pub fn init(service_name: &'static str) -> TelemetryGuard {
 /// As [`init`], with settings from elsewhere. A second call in a process changes nothing.
 pub fn init_with(service_name: &'static str, settings: &Settings) -> TelemetryGuard {
     global::set_text_map_propagator(TraceContextPropagator::new());
-    let exporters = settings.collector.as_deref().map(|collector| Exporters::start(service_name, collector)).transpose();
+    let exporters =
+        settings.collector.as_deref().map(|collector| Exporters::start(service_name, collector)).transpose();
     let traces = exporters.as_ref().ok().and_then(Option::as_ref).map(Exporters::layer);
     let filter = EnvFilter::try_new(&settings.directives);
     let wrong_filter = filter.as_ref().err().map(ToString::to_string);
@@ -117,7 +118,9 @@ impl Exporters {
     fn layer<S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(&self) -> Box<dyn Layer<S> + Send + Sync> {
         // The exporter's own calls must not become spans that are exported in turn.
         let ours = filter_fn(|metadata| {
-            !["h2", "hyper", "tonic", "tower", "opentelemetry"].iter().any(|library| metadata.target().starts_with(library))
+            !["h2", "hyper", "tonic", "tower", "opentelemetry"]
+                .iter()
+                .any(|library| metadata.target().starts_with(library))
         });
         tracing_opentelemetry::layer().with_tracer(self.tracer.tracer("deeper")).with_filter(ours).boxed()
     }

@@ -38,6 +38,25 @@ impl NamedService for Oracle {
     const NAME: &'static str = "test.v1.Oracle";
 }
 
+async fn answer(
+    calls: mpsc::UnboundedSender<Context>,
+    request: Request<String>,
+) -> Result<(Response<String>, Context), Status> {
+    let context = Context::of(&request);
+    // Not every test reads them.
+    calls.send(context.clone()).ok();
+    match request.get_ref().as_str() {
+        "wait" => Err(status::from_error(context.ended().await)),
+        "finish in 3 s" => {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            Ok((Response::new("finished".to_owned()), context))
+        }
+        "never" => std::future::pending().await,
+        "fail" => Err(status::from_error(Error::unexpected("the secret cause"))),
+        question => Ok((Response::new(format!("{} bytes", question.len())), context)),
+    }
+}
+
 type Answers = Pin<Box<dyn futures::Stream<Item = Result<String, Status>> + Send>>;
 
 impl Service<http::Request<Body>> for Oracle {
@@ -55,24 +74,9 @@ impl Service<http::Request<Body>> for Oracle {
             let mut grpc = tonic::server::Grpc::new(ProstCodec::<String, String>::default())
                 .max_decoding_message_size(server::MAX_MESSAGE_BYTES);
             let watches = request.uri().path().ends_with("Watch");
-            let answer = async move |request: Request<String>| {
-                let context = Context::of(&request);
-                // Not every test reads them.
-                calls.send(context.clone()).ok();
-                match request.get_ref().as_str() {
-                    "wait" => Err(status::from_error(context.ended().await)),
-                    "finish in 3 s" => {
-                        tokio::time::sleep(Duration::from_secs(3)).await;
-                        Ok((Response::new("finished".to_owned()), context))
-                    }
-                    "never" => std::future::pending().await,
-                    "fail" => Err(status::from_error(Error::unexpected("the secret cause"))),
-                    question => Ok((Response::new(format!("{} bytes", question.len())), context)),
-                }
-            };
             if watches {
                 let watch = service_fn(move |request| {
-                    let answered = answer(request);
+                    let answered = answer(calls.clone(), request);
                     async move {
                         let (response, context) = answered.await?;
                         let first = futures::stream::iter([Ok(response.into_inner())]);
@@ -86,7 +90,7 @@ impl Service<http::Request<Body>> for Oracle {
                 Ok(grpc.server_streaming(watch, request).await)
             } else {
                 let ask = service_fn(move |request| {
-                    let answered = answer(request);
+                    let answered = answer(calls.clone(), request);
                     async move { Ok::<_, Status>(answered.await?.0) }
                 });
                 Ok(grpc.unary(ask, request).await)

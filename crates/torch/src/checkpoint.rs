@@ -243,10 +243,7 @@ mod tests {
 
     #[test]
     fn a_kind_that_no_network_uses_is_refused() {
-        let bytes = safetensors::serialize(
-            [("half", TensorView::new(Dtype::F16, vec![1], &[0, 0]).unwrap())],
-            None,
-        );
+        let bytes = safetensors::serialize([("half", TensorView::new(Dtype::F16, vec![1], &[0, 0]).unwrap())], None);
         check_refused(&bytes.unwrap(), "of kind F16");
     }
 }

@@ -43,7 +43,10 @@ pub fn to_heatmap(values: &Tensor, shape: ImageShape) -> Result<Heatmap> {
 pub fn to_logits(values: &Tensor) -> Result<Vec<Logits>> {
     let (_, label_count) = values.size2().map_err(Error::unexpected)?;
     let floats = to_floats(values)?;
-    floats.chunks_exact(label_count.max(1) as usize).map(|row| Logits::new(row.to_vec())).collect::<Result<_>>()
+    floats
+        .chunks_exact(label_count.max(1) as usize)
+        .map(|row| Logits::new(row.to_vec()))
+        .collect::<Result<_>>()
         .map_err(Error::unexpected)
 }
 

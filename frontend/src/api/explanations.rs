@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use domain::{
-    Anchoring, Attribution, AttributionMethod, AttributionSpec, Error, Explanation, ExplanationState, Image,
-    Neighbor, NeighborhoodSpec, ResourceName, Result, SoftLabels, Student,
+    Anchoring, Attribution, AttributionMethod, AttributionSpec, Error, Explanation, ExplanationState, Image, Neighbor,
+    NeighborhoodSpec, ResourceName, Result, SoftLabels, Student,
 };
 use proto::{
     explanation::named_student,
@@ -44,7 +44,9 @@ impl Api {
         match self.create_explanation_as(&id, request).await {
             Ok(()) => Ok(name),
             Err(Error::AlreadyExists { .. }) => match self.get_explanation(&name).await?.state {
-                ExplanationState::Failed(_) | ExplanationState::Cancelled => self.create_explanation_anew(request).await,
+                ExplanationState::Failed(_) | ExplanationState::Cancelled => {
+                    self.create_explanation_anew(request).await
+                }
                 _ => Ok(name),
             },
             Err(error) => Err(error),
@@ -176,7 +178,6 @@ impl Api {
         })
     }
 }
-
 
 fn student_answer(message: raw::CreateStudentResponse) -> Result<StudentAnswer> {
     match message.answer.ok_or_else(|| incomplete("answer"))? {

@@ -28,7 +28,7 @@ pub fn DrawPad(props: &DrawPadProps) -> Html {
         let (node, last) = (node.clone(), last.clone());
         Callback::from(move |event: PointerEvent| {
             event.prevent_default();
-            if let Some(target) = event.current_target().and_then(|target| target.dyn_into::<Element>().ok()) {
+            if let Some(target) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) {
                 // Without capture a stroke ends at the paper's edge, which is fine.
                 let _ = target.set_pointer_capture(event.pointer_id());
             }

@@ -38,9 +38,7 @@ impl InkPicture {
         let bright = opaque().filter(|(_, p)| p.0 > 0.5).count();
         // Without an opaque border the drawing is on nothing: dark ink is then the habit.
         let paper_is_bright = 2 * bright >= opaque().count();
-        let ink = |&(luminance, alpha): &(f32, f32)| {
-            alpha * if paper_is_bright { 1.0 - luminance } else { luminance }
-        };
+        let ink = |&(luminance, alpha): &(f32, f32)| alpha * if paper_is_bright { 1.0 - luminance } else { luminance };
         Some(Self { width, height, ink: pixels.iter().map(ink).collect() })
     }
 
@@ -147,8 +145,10 @@ mod tests {
     fn a_drawing_is_fitted_into_the_middle_wherever_it_was_drawn() {
         let corner = square(280, 280, |x, y| x < 100 && y < 50);
         let image = corner.to_image(SHAPE).unwrap();
-        let rows: Vec<usize> = (0..28).filter(|row| image.pixels()[row * 28..][..28].iter().any(|&p| p > 127)).collect();
-        let columns: Vec<usize> = (0..28).filter(|column| (0..28).any(|row| image.pixels()[row * 28 + column] > 127)).collect();
+        let rows: Vec<usize> =
+            (0..28).filter(|row| image.pixels()[row * 28..][..28].iter().any(|&p| p > 127)).collect();
+        let columns: Vec<usize> =
+            (0..28).filter(|column| (0..28).any(|row| image.pixels()[row * 28 + column] > 127)).collect();
         assert_eq!((rows.len(), columns.len()), (10, 20), "twice as wide as high, twenty wide");
         assert_eq!((rows[0], columns[0]), (9, 4));
     }
@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn ink_is_found_on_light_and_on_dark_paper() {
         for (paper, ink) in [(255u8, 0u8), (0, 255)] {
-            let rgba: Vec<u8> = (0..9).flat_map(|i| if i == 4 { [ink, ink, ink, 255] } else { [paper, paper, paper, 255] }).collect();
+            let rgba: Vec<u8> =
+                (0..9).flat_map(|i| if i == 4 { [ink, ink, ink, 255] } else { [paper, paper, paper, 255] }).collect();
             let picture = InkPicture::from_rgba(3, 3, &rgba).unwrap();
             assert!((picture.ink[4] - 1.0).abs() < 1e-6 && picture.ink[0] == 0.0);
         }

@@ -77,7 +77,8 @@ async fn decode(file: &File) -> Result<InkPicture, Problem> {
     let unreadable = || refuse("The file could not be read as an image.");
     let window = web_sys::window().ok_or_else(unreadable)?;
     let promise = window.create_image_bitmap_with_blob(file).map_err(|_| unreadable())?;
-    let bitmap: ImageBitmap = JsFuture::from(promise).await.map_err(|_| unreadable())?.dyn_into().map_err(|_| unreadable())?;
+    let bitmap: ImageBitmap =
+        JsFuture::from(promise).await.map_err(|_| unreadable())?.dyn_into().map_err(|_| unreadable())?;
     let picture = rasterize(&bitmap).ok_or_else(unreadable);
     bitmap.close();
     let picture = picture?;

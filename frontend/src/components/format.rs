@@ -22,7 +22,7 @@ pub fn percent(share: f64) -> String {
 pub fn short_percent(share: f64) -> String {
     if share > 0.0 && share < 0.005 {
         "under 1 %".to_owned()
-    } else if share < 1.0 && share >= 0.995 {
+    } else if (0.995..1.0).contains(&share) {
         "over 99 %".to_owned()
     } else {
         format!("{:.0} %", share * 100.0)
@@ -37,6 +37,14 @@ pub fn sensible(value: f64) -> String {
     let magnitude = value.abs().log10().floor() as i32;
     let decimals = (1 - magnitude).clamp(0, 8) as usize;
     minus(&format!("{value:.decimals$}"))
+}
+
+/// As [`sensible`] with at most four decimals: below them a divergence says only that it is small.
+pub fn small(value: f64) -> String {
+    if value > 0.0 && value < 5e-5 {
+        return "<0.0001".to_owned();
+    }
+    if value < 1e-3 { format!("{value:.4}") } else { sensible(value) }
 }
 
 /// Two decimals with a sign: `+0.42`, `−1.30`.
@@ -84,6 +92,7 @@ mod tests {
         }
         assert_eq!((plain(0.003), plain(1e-7), plain(1000.0)), ("0.003".into(), "1e-7".into(), "1000".into()));
         assert_eq!((short_percent(0.001), short_percent(0.9990)), ("under 1 %".into(), "over 99 %".into()));
+        assert_eq!((small(0.0003), small(1e-9), small(0.012)), ("0.0003".into(), "<0.0001".into(), "0.012".into()));
         assert_eq!(duration(125.2), "2 min 5 s");
     }
 }

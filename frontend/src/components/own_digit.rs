@@ -6,11 +6,7 @@ use domain::{Image, ImageShape, Label};
 use yew::prelude::*;
 
 use super::{
-    draw_pad::DrawPad,
-    drawing::InkPicture,
-    drop_zone::DropZone,
-    notice::ProblemNotice,
-    problem::Problem,
+    draw_pad::DrawPad, drawing::InkPicture, drop_zone::DropZone, notice::ProblemNotice, problem::Problem,
     select_box::SelectBox,
 };
 use crate::plots::pixel_image::PixelImage;

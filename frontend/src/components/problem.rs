@@ -23,11 +23,9 @@ impl Problem {
     /// Reads a typed error. What is inside `Unexpected` stays out of sight.
     pub fn from_error(error: &Error) -> Self {
         match error {
-            Error::InvalidFields(violations) => Self::new(
-                "Some values were not accepted.",
-                sentence(&violations.to_string()),
-                false,
-            ),
+            Error::InvalidFields(violations) => {
+                Self::new("Some values were not accepted.", sentence(&violations.to_string()), false)
+            }
             Error::ImageShapeMismatch { got, expected } => Self::new(
                 format!("The image is {got}, the model reads {expected}."),
                 "Use an image of that size, or draw one.",

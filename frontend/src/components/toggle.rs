@@ -1,7 +1,7 @@
 //! A segmented control: one of a few, all in sight.
 
-use web_sys::HtmlElement;
 use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 use yew::prelude::*;
 
 /// What to show.

@@ -4,7 +4,7 @@ use domain::Fidelity;
 use yew::prelude::*;
 
 use super::{
-    format::{self, percent, sensible, short_percent},
+    format::{self, percent, short_percent, small},
     trust_words::trust_words,
 };
 
@@ -30,7 +30,7 @@ pub fn TrustCard(props: &TrustCardProps) -> Html {
     let number = |value: String, words: String, help: String| {
         html! {
             <div class="trust-number" title={help}>
-                <b class="tabular">{ value }</b><span>{ words }</span>
+                <b class="tabular">{ value }</b><span>{ words.replace(" %", "\u{a0}%") }</span>
             </div>
         }
     };
@@ -47,16 +47,16 @@ pub fn TrustCard(props: &TrustCardProps) -> Html {
                     format!("agrees; a guess {}", short_percent(fidelity.majority_baseline)),
                     format!("Share of {tested} neighbors ({method}) to which student and teacher give the same answer. \
                              The guess always names the most frequent answer.")) }
-                { number(sensible(fidelity.mean_kl),
-                    format!("KL; a constant {}", sensible(fidelity.constant_kl)),
+                { number(small(fidelity.mean_kl),
+                    format!("KL; a constant {}", small(fidelity.constant_kl)),
                     format!("Kullback-Leibler divergence: how far the student\u{2019}s probabilities are from the teacher\u{2019}s, \
                              in nats; 0 is equal. The constant always gives the mean answer. R\u{b2} {:.2}.", fidelity.r_squared)) }
                 { number(if here.agrees { "yes" } else { "no" }.to_owned(),
-                    format!("same answer here, off by {}", points(here.probability_gap)),
+                    format!("agrees here, off by {}", points(here.probability_gap)),
                     format!("At this image, by a student that has not seen it. The one shown has seen it: {}, off by {}.",
                         if fitted.agrees { "same answer" } else { "another answer" }, points(fitted.probability_gap))) }
                 { number(format!("{:.2}", fidelity.stability.predicted_cosine()),
-                    "same map with another draw; chance 0".to_owned(),
+                    "same map, other draw".to_owned(),
                     "Cosine between this map and the one from other neighbors, foretold from two halves of these; 1 is the same map.".to_owned()) }
             </div>
         </section>

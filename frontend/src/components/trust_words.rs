@@ -22,15 +22,13 @@ pub fn trust_words(fidelity: &Fidelity) -> TrustWords {
         Verdict::Trust => TrustWords {
             tone: Tone::Good,
             title: "Trust the strong pixels.",
-            text: "On fresh neighbors and at this image the student answers like the teacher, far more often than a \
-                   constant guess, and another draw shows the same map."
+            text: "Nearby and at this image itself the student answers like the teacher, and another draw of \
+                   neighbors shows the same map."
                 .to_owned(),
         },
-        Verdict::Caution => TrustWords {
-            tone: Tone::Warn,
-            title: "Read it with care.",
-            text: join(&weak_points(fidelity)),
-        },
+        Verdict::Caution => {
+            TrustWords { tone: Tone::Warn, title: "Read it with care.", text: join(&weak_points(fidelity)) }
+        }
         Verdict::Distrust => TrustWords {
             tone: Tone::Bad,
             title: "Don\u{2019}t believe this map.",

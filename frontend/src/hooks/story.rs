@@ -49,12 +49,7 @@ async fn follow(api: &Api, request: &Rc<ExplanationRequest>, dispatch: &Dispatch
 }
 
 /// Dispatches every snapshot. Whether the last one said that the explanation is done.
-async fn watch(
-    api: &Api,
-    name: &ResourceName,
-    request: &Rc<ExplanationRequest>,
-    dispatch: &Dispatch,
-) -> Result<bool> {
+async fn watch(api: &Api, name: &ResourceName, request: &Rc<ExplanationRequest>, dispatch: &Dispatch) -> Result<bool> {
     let mut stream = api.watch_explanation(name).await?;
     let mut done = false;
     while let Some(explanation) = stream.next().await? {

@@ -2,6 +2,7 @@
 //! The diagonal is pale so that it does not drown the errors; cells without images are empty.
 
 pub mod layout;
+pub mod walk;
 pub mod words;
 
 use std::rc::Rc;
@@ -40,7 +41,7 @@ pub struct ConfusionMatrixPlotProps {
 pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
     let grid = use_node_ref();
     let hovered = use_state_eq(MatrixSelection::default);
-    let active = use_state_eq(|| layout::position_of(props.selection));
+    let active = use_state_eq(|| walk::position_of(props.selection));
     let label_count = props.matrix.label_count();
     let cells = use_memo((props.matrix.clone(), props.measure), |(matrix, measure)| layout::cells(matrix, *measure));
 
@@ -58,8 +59,8 @@ pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
         Callback::from(move |event: KeyboardEvent| {
             if matches!(event.key().as_str(), "Enter" | " ") {
                 event.prevent_default();
-                on_select.emit(layout::selection_at(*active));
-            } else if let Some(next) = layout::walk(*active, &event.key(), label_count) {
+                on_select.emit(walk::selection_at(*active));
+            } else if let Some(next) = walk::walk(*active, &event.key(), label_count) {
                 event.prevent_default();
                 active.set(next);
                 focus(&grid, next);
@@ -70,13 +71,13 @@ pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
         let (active, on_select) = (active.clone(), props.on_select.clone());
         Callback::from(move |position: (i32, i32)| {
             active.set(position);
-            on_select.emit(layout::selection_at(position));
+            on_select.emit(walk::selection_at(position));
         })
     };
     // One set of handlers and attributes for all that can be walked to.
     let at = |position: (i32, i32), class: Classes, role: &'static str, spoken: String, content: Html| {
-        let selection = layout::selection_at(position);
-        let lit = layout::is_lit(position, *hovered) || layout::is_lit(position, props.selection);
+        let selection = walk::selection_at(position);
+        let lit = walk::is_lit(position, *hovered) || walk::is_lit(position, props.selection);
         let selected = selection == props.selection;
         let class = classes!(class, lit.then_some("is-lit"), selected.then_some("is-selected"));
         let (enter, leave, pressed) = (hover.clone(), hover.clone(), choose.clone());
@@ -95,7 +96,7 @@ pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
     html! {
         <table class="matrix tabular" role="grid" ref={grid} onkeydown={on_key_down}
             aria-label="Confusion matrix: rows are the true label, columns what the teacher said"
-            style={format!("--n:{label_count}")}
+            style={format!("--n:{label_count};--head:{}ch", longest_name(&props.names))}
         >
             <thead>
                 <tr role="row">
@@ -134,6 +135,11 @@ pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
             </tbody>
         </table>
     }
+}
+
+/// Letters of the longest name, at most ten: the room of the row's heads.
+fn longest_name(names: &[String]) -> usize {
+    names.iter().map(|name| name.chars().count()).max().unwrap_or(1).min(10)
 }
 
 fn key(position: (i32, i32)) -> String {

@@ -12,8 +12,8 @@ use self::layout::Grid;
 use super::{canvas, gallery, measure::use_size};
 use crate::components::{chosen::label_name, format, shared::Shared};
 
-/// Images shown at first, and added by each press of the button: a canvas cannot grow without end.
-const PAGE: usize = 180;
+/// Rows shown at first, and added by each press of the button: a canvas cannot grow without end.
+const PAGE_ROWS: usize = 8;
 
 /// What to draw.
 #[derive(Properties, PartialEq)]
@@ -49,7 +49,8 @@ pub fn ImageGrid(props: &ImageGridProps) -> Html {
     let focused = use_state_eq(|| false);
 
     let all = use_memo((props.neighbors.clone(), props.focus), |(neighbors, focus)| layout::shown(neighbors, *focus));
-    let count = all.len().min(*pages * PAGE);
+    let page = Grid::fit(0, size.width).columns * PAGE_ROWS;
+    let count = all.len().min(*pages * page);
     let grid = Grid::fit(count, size.width);
     {
         let node = node.clone();
@@ -139,7 +140,7 @@ pub fn ImageGrid(props: &ImageGridProps) -> Html {
             </div>
             if count < all.len() {
                 <button class="link" onclick={move |_| pages.set(*pages + 1)}>
-                    { format!("Show {} more of {}", format::count((all.len() - count).min(PAGE) as u64), format::count(all.len() as u64)) }
+                    { format!("Show {} more of {}", format::count((all.len() - count).min(page) as u64), format::count(all.len() as u64)) }
                 </button>
             }
         </div>

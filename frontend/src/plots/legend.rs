@@ -26,9 +26,9 @@ pub fn DivergingLegend(props: &DivergingLegendProps) -> Html {
         <div class="legend" title={props.unit.clone()}>
             <div class="legend-bar" aria-hidden="true"></div>
             <div class="legend-words tabular">
-                <span>{ format!("\u{2212}{limit} {}", props.against) }</span>
+                <span>{ format!("\u{2212}{limit}") }<br />{ props.against.clone() }</span>
                 <span>{ "0" }</span>
-                <span>{ format!("{} +{limit}", props.towards) }</span>
+                <span>{ format!("+{limit}") }<br />{ props.towards.clone() }</span>
             </div>
         </div>
     }

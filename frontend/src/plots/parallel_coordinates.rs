@@ -1,9 +1,11 @@
 //! Latent space as parallel axes: neighbors as lines on a canvas, and above it the image's own line
 //! with handles to drag and a band per axis that says where neighbors are drawn.
 
+pub mod bands;
 pub mod layout;
 pub mod lines;
 mod sliders;
+mod table;
 
 use std::rc::Rc;
 
@@ -12,8 +14,9 @@ use web_sys::Element;
 use yew::prelude::*;
 
 use self::{
-    layout::{Axes, End, Scale},
+    layout::{Axes, Scale},
     sliders::Sliders,
+    table::LatentTable,
 };
 use super::{measure::use_size, pixel_image::PixelImage};
 use crate::components::{
@@ -71,9 +74,13 @@ pub fn ParallelCoordinates(props: &ParallelCoordinatesProps) -> Html {
     let extent = use_memo((props.neighbors.clone(), props.fit), |(neighbors, fit)| {
         Scale::around(neighbors.iter().flat_map(|neighbor| neighbor.latent.iter().copied()), *fit)
     });
-    let handles = props.center.iter().chain(props.mean.iter()).flat_map(|&value| [value - props.radius, value + props.radius]);
+    let handles =
+        props.center.iter().chain(props.mean.iter()).flat_map(|&value| [value - props.radius, value + props.radius]);
     let bands = props.ranges.iter().flat_map(|range| [range.low, range.high]);
-    let wanted = Scale::around([extent.low, extent.high].map(|end| end * 0.98).into_iter().chain(handles).chain(bands), props.fit);
+    let wanted = Scale::around(
+        [extent.low, extent.high].map(|end| end * 0.98).into_iter().chain(handles).chain(bands),
+        props.fit,
+    );
     let scale = match *frozen.borrow() {
         Some(scale) if *dragging => scale,
         _ => wanted,
@@ -81,27 +88,32 @@ pub fn ParallelCoordinates(props: &ParallelCoordinatesProps) -> Html {
     *frozen.borrow_mut() = Some(scale);
     let axes = Axes { size, scale, dimension_count: props.center.len().max(1) };
 
-    let bundles = use_memo((props.neighbors.clone(), props.focus), |(neighbors, focus)| lines::bundles(neighbors, *focus));
+    let drawn = use_memo((props.neighbors.clone(), props.focus), |(neighbors, focus)| lines::lines(neighbors, *focus));
     {
         let canvas = canvas.clone();
         let labels = (props.gold, props.predicted);
-        use_effect_with((axes, props.neighbors.clone(), bundles.clone(), labels), move |(axes, neighbors, bundles, labels)| {
-            if axes.size.width > 0.0 {
-                lines::draw(&canvas, axes, neighbors, bundles, *labels);
-            }
-        });
+        use_effect_with(
+            (axes, props.neighbors.clone(), drawn.clone(), labels),
+            move |(axes, neighbors, drawn, labels)| {
+                if axes.size.width > 0.0 {
+                    lines::draw(&canvas, axes, neighbors, drawn, *labels);
+                }
+            },
+        );
     }
 
     let line_at = {
         let (svg, neighbors, focus) = (svg.clone(), props.neighbors.clone(), props.focus);
         move |event: &PointerEvent| {
             let (x, y) = place(&svg, event)?;
-            let drawn = |index: usize| focus.is_none_or(|focus| neighbors[index].soft_labels.predicted_label() == focus);
+            let drawn =
+                |index: usize| focus.is_none_or(|focus| neighbors[index].soft_labels.predicted_label() == focus);
             axes.line_at(x, y, &neighbors, drawn)
         }
     };
     let on_pointer_move = {
-        let (line_at, on_hover, hovered, dragging) = (line_at.clone(), props.on_hover.clone(), props.hovered, *dragging);
+        let (line_at, on_hover, hovered, dragging) =
+            (line_at.clone(), props.on_hover.clone(), props.hovered, *dragging);
         Callback::from(move |event: PointerEvent| {
             let found = if dragging { None } else { line_at(&event) };
             if found != hovered {
@@ -146,6 +158,7 @@ pub fn ParallelCoordinates(props: &ParallelCoordinatesProps) -> Html {
                         on_center={props.on_center.clone()} on_ranges={props.on_ranges.clone()} />
                 </svg>
             }
+            <LatentTable center={props.center.clone()} mean={props.mean.clone()} radius={props.radius} ranges={props.ranges.clone()} />
             { tooltip(props) }
         </div>
     }
@@ -185,7 +198,8 @@ fn tooltip(props: &ParallelCoordinatesProps) -> Html {
     let Some(neighbor) = props.hovered.and_then(|index| props.neighbors.get(index)) else { return Html::default() };
     let label = neighbor.soft_labels.predicted_label();
     let role = Role::of(label, props.gold, props.predicted);
-    let (first, last) = (neighbor.latent.first().copied().unwrap_or(0.0), neighbor.latent.last().copied().unwrap_or(0.0));
+    let (first, last) =
+        (neighbor.latent.first().copied().unwrap_or(0.0), neighbor.latent.last().copied().unwrap_or(0.0));
     // At the side where the line is lower, so that it covers less of it.
     let side = if first < last { "is-left" } else { "is-right" };
     html! {
@@ -200,10 +214,4 @@ fn tooltip(props: &ParallelCoordinatesProps) -> Html {
             </span>
         </div>
     }
-}
-
-/// A band's end as sliders move it.
-pub(crate) fn moved_band(props: (&[f32], f32, &[LatentRange]), dimension: usize, end: End, value: f32) -> Vec<LatentRange> {
-    let (center, radius, ranges) = props;
-    layout::with_end(ranges, layout::band(dimension, center, radius, ranges), end, value)
 }

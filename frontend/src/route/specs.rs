@@ -10,16 +10,21 @@ type Pairs<'a> = Vec<(&'a str, String)>;
 
 /// Reads what belongs to a neighborhood. A parameter that is out of range leaves its default.
 pub(super) fn neighborhood(pairs: &[(String, String)]) -> NeighborhoodSpec {
-    read(pairs, NeighborhoodSpec::default(), |spec| spec.validate(None), |spec, key, value| match key {
-        "neighbors" => set(&mut spec.neighbor_count, value.parse()),
-        "radius" => set(&mut spec.radius, value.parse()),
-        "seed" => set(&mut spec.seed, value.parse()),
-        "shape" if value == "gaussian" => spec.distribution = Distribution::Gaussian,
-        "anchored" if value == "no" => spec.anchoring = Anchoring::None,
-        "band" => set_some(&mut spec.ranges, ranges(value)),
-        "center" => set_some(&mut spec.center, numbers(value, ',').map(Some)),
-        _ => {}
-    })
+    read(
+        pairs,
+        NeighborhoodSpec::default(),
+        |spec| spec.validate(None),
+        |spec, key, value| match key {
+            "neighbors" => set(&mut spec.neighbor_count, value.parse()),
+            "radius" => set(&mut spec.radius, value.parse()),
+            "seed" => set(&mut spec.seed, value.parse()),
+            "shape" if value == "gaussian" => spec.distribution = Distribution::Gaussian,
+            "anchored" if value == "no" => spec.anchoring = Anchoring::None,
+            "band" => set_some(&mut spec.ranges, ranges(value)),
+            "center" => set_some(&mut spec.center, numbers(value, ',').map(Some)),
+            _ => {}
+        },
+    )
 }
 
 /// Reads what belongs to a student, by the same rule.
@@ -131,10 +136,9 @@ fn solver(text: &str) -> Option<Solver> {
     let parts: Vec<&str> = text.split(':').collect();
     match parts[..] {
         ["ridge"] => Some(Solver::Ridge),
-        ["lbfgs", iterations, tolerance] => Some(Solver::Lbfgs {
-            iteration_count: iterations.parse().ok()?,
-            tolerance: tolerance.parse().ok()?,
-        }),
+        ["lbfgs", iterations, tolerance] => {
+            Some(Solver::Lbfgs { iteration_count: iterations.parse().ok()?, tolerance: tolerance.parse().ok()? })
+        }
         ["adam", epochs, batch, rate, seed] => Some(Solver::Adam {
             epoch_count: epochs.parse().ok()?,
             batch_size: batch.parse().ok()?,

@@ -92,9 +92,7 @@ impl Catalog {
 
     /// The autoencoder of that id; else the oldest that is ready; else the oldest.
     pub fn autoencoder(&self, id: Option<&str>) -> Option<&Rc<Autoencoder>> {
-        choose(&self.autoencoders, id, |autoencoder| {
-            (&autoencoder.name, &autoencoder.state, autoencoder.create_time)
-        })
+        choose(&self.autoencoders, id, |autoencoder| (&autoencoder.name, &autoencoder.state, autoencoder.create_time))
     }
 
     /// What is making a model: the operation that runs, else the one the model names, else the last for it.

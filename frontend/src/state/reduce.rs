@@ -189,6 +189,7 @@ fn retry(state: &mut AppState, part: Part) {
     match part {
         Part::Matrix => state.matrix.retry(),
         Part::Gallery => state.gallery.retry(),
+        Part::Attribution if state.attribution.problem().is_none() => {}
         Part::Attribution => state.attribution.retry(),
         Part::Student => state.story.student.retry(),
         Part::Instance => {

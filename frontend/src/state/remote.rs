@@ -83,6 +83,11 @@ impl<K: Clone + PartialEq, T> Remote<K, T> {
         self.answer.as_ref().filter(|(key, _)| Some(key) == self.wanted.as_ref()).map(|(_, value)| value)
     }
 
+    /// The newest answer, if its question fits: one about the same image in another way, say.
+    pub fn latest_where(&self, fits: impl FnOnce(&K) -> bool) -> Option<&T> {
+        self.answer.as_ref().filter(|(key, _)| fits(key)).map(|(_, value)| value)
+    }
+
     /// Whether an answer is on its way.
     pub fn is_loading(&self) -> bool {
         self.is_loading

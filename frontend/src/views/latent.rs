@@ -8,7 +8,9 @@ mod latent_panel;
 
 use std::rc::Rc;
 
-use domain::{Attribution, AttributionMethod, Explanation, Image, Latent, Neighbor, NeighborhoodSpec, SoftLabels};
+use domain::{
+    Attribution, AttributionMethod, Explanation, Image, Latent, Neighbor, NeighborhoodSpec, Reconstruction, SoftLabels,
+};
 use yew::prelude::*;
 
 use self::{controls::Controls, instance_panel::InstancePanel, latent_panel::LatentPanel};
@@ -51,6 +53,9 @@ pub struct LatentViewProps {
     /// Where the chosen image lies, once known.
     #[prop_or_default]
     pub latent: Option<Rc<Latent>>,
+    /// What the autoencoder makes of the chosen image, once known.
+    #[prop_or_default]
+    pub reconstruction: Option<Rc<Reconstruction>>,
     /// What boxes and bands say.
     pub draft: Rc<NeighborhoodSpec>,
     /// The teacher's own attribution at the chosen image.
@@ -148,7 +153,7 @@ pub fn LatentView(props: &LatentViewProps) -> Html {
             </header>
             <div class="card-body">
                 <InstancePanel names={props.names.clone()} instance={instance.clone()}
-                    reconstruction={props.explanation.as_ref().and_then(|explanation| explanation.reconstruction.clone()).map(Rc::new)}
+                    reconstruction={props.reconstruction.clone()}
                     anchoring={props.draft.anchoring} attribution={props.attribution.clone()}
                     attribution_problem={props.attribution_problem.clone()} method={props.attribution_method}
                     on_method={props.on_attribution_method.clone()} />

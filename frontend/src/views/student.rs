@@ -12,14 +12,8 @@ use yew::prelude::*;
 
 use self::{classes::ClassRows, contrast::Contrast, controls::Controls};
 use crate::components::{
-    chosen::ChosenImage,
-    empty::Empty,
-    format::count,
-    notice::ProblemNotice,
-    problem::Problem,
-    progress_line::ProgressLine,
-    shared::Shared,
-    trust_card::TrustCard,
+    chosen::ChosenImage, empty::Empty, format::count, notice::ProblemNotice, problem::Problem,
+    progress_line::ProgressLine, shared::Shared, trust_card::TrustCard,
 };
 
 /// How far the newest student has come.

@@ -113,7 +113,7 @@ async fn next(mut watcher: Watcher) -> Option<(ActivityUpdate, Watcher)> {
 }
 
 fn look(catalog: &Catalog) -> Seen {
-    let trainings = catalog.operations().recent_trainings(RECENT_SECONDS);
+    let trainings = catalog.operations().recent(RECENT_SECONDS);
     let operations = trainings.into_iter().map(|operation| (operation.name.clone(), operation)).collect();
     Seen { set: catalog.models(), operations }
 }

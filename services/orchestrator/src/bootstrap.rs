@@ -10,6 +10,17 @@ use domain::{
 
 use crate::catalog::{Catalog, NewAutoencoder, NewTeacher};
 
+/// Which classifier a fresh system starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BootstrapTeacher {
+    /// The real one: minutes of two cores.
+    Resnet50,
+    /// Trains in seconds, with a small autoencoder: for tests and first looks.
+    SmallCnn,
+    /// No model is made.
+    None,
+}
+
 /// All that is made at the first start.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Bootstrap {
@@ -31,22 +42,23 @@ pub enum BootstrapModel {
 impl Bootstrap {
     /// The default story on MNIST: a teacher that learns from the 10,000 images and is judged on the
     /// 60,000 (swapped on purpose, so that it errs), and a VAE that learns from the 60,000.
-    pub fn mnist(folder: PathBuf, architecture: Architecture) -> Self {
-        let models = match architecture {
-            Architecture::Resnet50 => vec![
-                teacher("resnet50-mnist", "ResNet-50", architecture, "7d1f6c0a-52c4-4b0e-9a3f-6d6e69737401"),
+    pub fn mnist(folder: Option<PathBuf>, choice: BootstrapTeacher) -> Self {
+        let models = match choice {
+            BootstrapTeacher::Resnet50 => vec![
+                teacher("resnet50-mnist", "ResNet-50", Architecture::Resnet50, "7d1f6c0a-52c4-4b0e-9a3f-6d6e69737401"),
                 autoencoder("vae-10", "VAE, 10 dimensions", "7d1f6c0a-52c4-4b0e-9a3f-6d6e69737402", |_| {}),
             ],
-            Architecture::SmallCnn => vec![
-                teacher("small-cnn-mnist", "Small CNN", architecture, "7d1f6c0a-52c4-4b0e-9a3f-6d6e69737403"),
+            BootstrapTeacher::SmallCnn => vec![
+                teacher("small-cnn-mnist", "Small CNN", Architecture::SmallCnn, "7d1f6c0a-52c4-4b0e-9a3f-6d6e69737403"),
                 autoencoder("vae-10-small", "Small VAE", "7d1f6c0a-52c4-4b0e-9a3f-6d6e69737404", |recipe| {
                     recipe.training_split = "t10k".to_owned();
                     recipe.hidden_size = 256;
                     recipe.epoch_count = 4;
                 }),
             ],
+            BootstrapTeacher::None => Vec::new(),
         };
-        Self { mnist_folder: Some(folder), models }
+        Self { mnist_folder: folder, models }
     }
 }
 

@@ -15,8 +15,10 @@ use moka::future::Cache;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(test)]
+pub(crate) use self::creation::queued;
 pub use self::{
-    creation::{NewAutoencoder, NewTeacher},
+    creation::{NewAutoencoder, NewTeacher, check_identity},
     evaluation::{Evaluation, ExampleFilter, ExampleOrder},
     examples::{ExamplePage, ExampleQuery},
     models::ModelSet,

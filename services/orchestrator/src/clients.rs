@@ -3,6 +3,7 @@
 
 mod student;
 mod teacher;
+mod training;
 mod vae;
 
 use domain::{Error, ImageBatch, Result};
@@ -11,6 +12,7 @@ use tonic::Status;
 
 pub use student::StudentClient;
 pub use teacher::TeacherClient;
+pub use training::TrainerClient;
 pub use vae::VaeClient;
 
 /// Reads a failed call. Which service it was is known here and nowhere later.

@@ -1,9 +1,162 @@
-//! The public face of the system: catalog, explanations and operations over gRPC and grpc-web.
+//! The public face of the system: catalog, explanations and operations over gRPC and grpc-web, and the
+//! page, on one port. [`serve`] works over any connections; [`run`] is the process of its own.
 
+pub mod activity;
+pub mod bootstrap;
+pub mod catalog;
 pub mod clients;
+mod config;
 mod documents;
 pub mod explain;
 pub mod explanations;
 pub mod grpc;
+pub mod library;
+pub mod operations;
 pub mod ports;
+pub mod records;
 mod upload;
+mod web;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use artifacts::Artifacts;
+use domain::Result;
+use proto::raw::{
+    DESCRIPTORS,
+    deeper::{
+        catalog::v1::catalog_service_server::CatalogServiceServer,
+        explanation::v1::explanation_service_server::ExplanationServiceServer,
+    },
+    google::longrunning::operations_server::OperationsServer,
+};
+use runtime::{
+    channel::{self, Channel},
+    server::{Connections, MAX_MESSAGE_BYTES, Server, tcp},
+};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::config::Config;
+use self::{
+    bootstrap::Bootstrap,
+    catalog::{Catalog, CatalogParts},
+    clients::{StudentClient, TeacherClient, TrainerClient, VaeClient},
+    explanations::Explanations,
+    grpc::{catalog::CatalogFace, explanations::ExplanationsFace, operations::OperationsFace},
+    library::StoredLibrary,
+    operations::Operations,
+    ports::{Clock, Models, Records, Trainers},
+    records::StoredRecords,
+};
+
+/// A PNG of 10 MB and what is around it, in the requests that may carry one.
+const MAX_UPLOAD_BYTES: usize = 12 << 20;
+/// What explanations may take to end after the calls have.
+const EXPLANATIONS_DRAIN: Duration = Duration::from_secs(1);
+
+/// What the orchestrator works with.
+#[derive(Clone)]
+pub struct Services {
+    /// The artifact store, shared with teacher and vae.
+    pub artifacts: Artifacts,
+    /// The long work of teacher and vae.
+    pub trainers: Arc<dyn Trainers>,
+    /// Their answers, and the student's.
+    pub models: Models,
+    /// Folder of the built page; without it only the API is served.
+    pub page_folder: Option<PathBuf>,
+    /// What a fresh system starts with.
+    pub bootstrap: Bootstrap,
+}
+
+impl Services {
+    /// The other services behind these channels; no page, and nothing to start with.
+    pub fn connected(artifacts: Artifacts, teacher: Channel, vae: Channel, student: Channel) -> Self {
+        Self {
+            artifacts,
+            trainers: Arc::new(TrainerClient::new(teacher.clone(), vae.clone())),
+            models: Models {
+                teachers: Arc::new(TeacherClient::new(teacher)),
+                autoencoders: Arc::new(VaeClient::new(vae)),
+                students: Arc::new(StudentClient::new(student)),
+            },
+            page_folder: None,
+            bootstrap: Bootstrap::default(),
+        }
+    }
+}
+
+/// Serves until `shutdown` is cancelled or the connections end. Trainings that ran before are resumed.
+pub async fn serve(services: Services, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
+    let Services { artifacts, trainers, models, page_folder, bootstrap } = services;
+    // Trainings and watches also end when the connections do.
+    let stop = shutdown.child_token();
+    let clock: Clock = Arc::new(|| jiff::Timestamp::now().as_second());
+    let records: Arc<dyn Records> = Arc::new(StoredRecords::new(artifacts.clone()));
+    let operations = Operations::load(Arc::clone(&records), Arc::clone(&clock)).await?;
+    let catalog = Catalog::load(CatalogParts {
+        library: Arc::new(StoredLibrary::new(artifacts.clone())),
+        records,
+        trainers,
+        operations: operations.clone(),
+        clock,
+        shutdown: stop.clone(),
+    })
+    .await?;
+    let explaining = TaskTracker::new();
+    let documents = Arc::new(artifacts.clone());
+    let explanations = Explanations::new(models, Arc::new(catalog.clone()), documents, explaining.clone());
+
+    let written = CancellationToken::new();
+    let journal = tokio::spawn(operations.keep_journal(written.clone()));
+    let started = tokio::spawn(start(bootstrap, artifacts, catalog.clone()));
+
+    let server = Server::new("orchestrator", DESCRIPTORS)
+        .add(limited(CatalogServiceServer::new(CatalogFace::new(catalog.clone()))))
+        .add(
+            ExplanationServiceServer::new(ExplanationsFace::new(explanations.clone()))
+                .max_decoding_message_size(MAX_UPLOAD_BYTES)
+                .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add(OperationsServer::new(OperationsFace::new(catalog.clone(), explanations)))
+        .with_web(move |grpc| web::router(grpc, page_folder));
+    let outcome = server.serve(incoming, shutdown).await;
+
+    stop.cancel();
+    started.abort();
+    catalog.drained().await;
+    explaining.close();
+    // What is not done by now is computed again when it is asked for.
+    tokio::time::timeout(EXPLANATIONS_DRAIN, explaining.wait()).await.ok();
+    written.cancel();
+    journal.await.ok();
+    outcome
+}
+
+/// Goes on with what the process before this one left, then makes what a fresh system lacks. A failure
+/// here leaves a system that can be looked at and asked.
+async fn start(bootstrap: Bootstrap, artifacts: Artifacts, catalog: Catalog) {
+    if let Err(error) = catalog.resume().await {
+        tracing::error!(%error, "trainings were not resumed");
+    }
+    catalog.operations().end_interrupted();
+    if let Err(error) = bootstrap::run(bootstrap, &artifacts, &catalog).await {
+        tracing::error!(%error, "the system did not get all that it should start with");
+    }
+}
+
+fn limited(service: CatalogServiceServer<CatalogFace>) -> CatalogServiceServer<CatalogFace> {
+    service.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+/// The whole service on a socket.
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
+    let connected = Services::connected(
+        Artifacts::open_folder(&config.artifacts)?,
+        channel::connect("teacher", &config.teacher_address)?,
+        channel::connect("vae", &config.vae_address)?,
+        channel::connect("student", &config.student_address)?,
+    );
+    let bootstrap = Bootstrap::mnist(config.mnist_dir, config.bootstrap_teacher);
+    serve(Services { page_folder: config.page_dir, bootstrap, ..connected }, tcp(listener), shutdown).await
+}

@@ -1,10 +1,10 @@
-//! `Library` and `Documents` over the artifact store.
+//! `Library` over the artifact store.
 
-use artifacts::{Artifacts, Condition};
+use artifacts::Artifacts;
 use async_trait::async_trait;
 use domain::{Dataset, Error, Image, Label, ResourceName, Result};
 
-use crate::ports::{Documents, Library, StoredAnswers};
+use crate::ports::{Library, StoredAnswers};
 
 /// Data sets and stored answers as the artifact store has them.
 pub struct StoredLibrary(Artifacts);
@@ -59,38 +59,5 @@ impl Library for StoredLibrary {
 
     async fn delete_model(&self, model: &ResourceName) -> Result<()> {
         self.0.delete_model(model).await
-    }
-}
-
-/// The documents of explanations.
-pub struct StoredDocuments(Artifacts);
-
-impl StoredDocuments {
-    /// Uses this store.
-    pub fn new(artifacts: Artifacts) -> Self {
-        Self(artifacts)
-    }
-}
-
-#[async_trait]
-impl Documents for StoredDocuments {
-    async fn create(&self, path: &str, bytes: Vec<u8>) -> Result<bool> {
-        match self.0.put_document(path, bytes, Condition::Absent).await {
-            Ok(_) => Ok(true),
-            Err(Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn get(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.document(path).await?.map(|document| document.bytes.into()))
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        self.0.document_paths(prefix.trim_end_matches('/')).await
-    }
-
-    async fn delete(&self, path: &str) -> Result<()> {
-        self.0.delete_document(path).await
     }
 }

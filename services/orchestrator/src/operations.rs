@@ -1,5 +1,6 @@
-//! Work that outlives a call: who asked for what, how far it is, how it ended. What the work is, its
-//! owner knows; here it has a name, a target, a progress and a token that asks it to end.
+//! Trainings as operations: who asked for what, how far it is, how it ended. The work itself is in
+//! `catalog`; here it has a name, a target, a progress and a token that asks it to end. An explanation is
+//! its own operation and is not here.
 
 mod journal;
 mod registry;
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Error, Progress, ResourceName, Result, Stage};
+use domain::{Error, Progress, ResourceName, Result};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -36,7 +37,7 @@ pub struct Operation {
     /// Seconds since the Unix epoch; `None` while it runs.
     pub end_time: Option<i64>,
     /// How far it is.
-    pub progress: OperationProgress,
+    pub progress: Progress,
     /// How it ended; `None` while it runs.
     pub outcome: Option<Result<()>>,
 }
@@ -46,22 +47,6 @@ impl Operation {
     pub fn is_done(&self) -> bool {
         self.outcome.is_some()
     }
-}
-
-/// How far an operation is, by its kind.
-#[derive(Debug, Clone, PartialEq)]
-pub enum OperationProgress {
-    /// A teacher or an autoencoder is made.
-    Training(Progress),
-    /// An explanation is made.
-    Explanation {
-        /// What is being done.
-        stage: Stage,
-        /// Labelled so far.
-        labeled_neighbor_count: usize,
-        /// To be labelled in all.
-        neighbor_count: usize,
-    },
 }
 
 /// What an operation begins with.
@@ -74,7 +59,7 @@ pub struct NewOperation {
     /// The resource that will be made.
     pub target: ResourceName,
     /// Where it starts.
-    pub progress: OperationProgress,
+    pub progress: Progress,
 }
 
 /// All operations of this process. Cheap to clone.
@@ -174,16 +159,15 @@ impl Operations {
         }
     }
 
-    /// At most `count` operations, newest first, older than the one at position `after`; with the
-    /// position to go on from, unless these are the last.
-    pub fn list(&self, after: Option<u64>, count: usize) -> (Vec<Operation>, Option<u64>) {
-        self.registry().list(after, count)
+    /// All operations, newest first.
+    pub fn list(&self) -> Vec<Operation> {
+        self.registry().newest_first().map(Entry::operation).collect()
     }
 
-    /// Trainings that run or have ended in the last `seconds`.
-    pub fn recent_trainings(&self, seconds: i64) -> Vec<Operation> {
+    /// Operations that run or have ended in the last `seconds`, newest first.
+    pub fn recent(&self, seconds: i64) -> Vec<Operation> {
         let since = (self.shared.clock)() - seconds;
-        self.registry().trainings_since(since)
+        self.registry().newest_first().filter(|entry| entry.is_recent(since)).map(Entry::operation).collect()
     }
 
     /// Asks an operation to end. One that has ended stays as it is.
@@ -211,7 +195,7 @@ impl Operations {
         self.shared.changes.subscribe()
     }
 
-    fn report(&self, name: &ResourceName, progress: OperationProgress) {
+    fn report(&self, name: &ResourceName, progress: Progress) {
         self.registry().report(name, progress);
         self.changed();
     }
@@ -256,7 +240,7 @@ impl OperationHandle {
     }
 
     /// Tells how far the work is.
-    pub fn report(&self, progress: OperationProgress) {
+    pub fn report(&self, progress: Progress) {
         self.operations.report(&self.name, progress);
     }
 

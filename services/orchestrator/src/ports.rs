@@ -1,6 +1,10 @@
 //! The other services and the store, in the words of the orchestrator's cores. Adapters are in `clients`
 //! (over gRPC) and `documents`; tests have their own.
 
+mod library;
+mod records;
+mod trainers;
+
 use async_trait::async_trait;
 use domain::{
     Anchoring, Attribution, Autoencoder, Dataset, Example, Image, ImageBatch, Label, Latent, Logits, NeighborhoodSpec, ResourceName, Result, Student,
@@ -9,6 +13,12 @@ use domain::{
 use futures::stream::BoxStream;
 use proto::specs::AttributionRequest;
 use tokio::sync::mpsc;
+
+pub use self::{
+    library::{Library, StoredAnswers},
+    records::{Clock, Records},
+    trainers::{TrainedAutoencoder, TrainedTeacher, Trainers, TrainingStream, TrainingUpdate},
+};
 
 /// The teacher service, as far as explanations need it.
 #[async_trait]

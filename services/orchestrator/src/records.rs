@@ -8,15 +8,16 @@ use prost::Message;
 use prost_types::Timestamp;
 use proto::{
     catalog::timestamp,
+    fields::required_from,
     raw::{
-        deeper::{catalog::v1 as catalog, explanation::v1 as explanation, types::v1 as types},
+        deeper::{catalog::v1 as catalog, types::v1 as types},
         google::rpc,
     },
     rpc::{error_from_rpc, rpc_from_error},
 };
 
 use crate::{
-    operations::{Operation, OperationProgress},
+    operations::Operation,
     ports::Records,
 };
 
@@ -39,9 +40,7 @@ struct OperationRecord {
     #[prost(message, optional, tag = "6")]
     outcome: Option<rpc::Status>,
     #[prost(message, optional, tag = "7")]
-    training: Option<types::TrainingProgress>,
-    #[prost(message, optional, tag = "8")]
-    explanation: Option<explanation::ExplanationMetadata>,
+    progress: Option<types::TrainingProgress>,
 }
 
 /// Records as documents under `catalog/`.
@@ -112,18 +111,6 @@ fn path(name: &ResourceName) -> String {
 
 impl From<&Operation> for OperationRecord {
     fn from(operation: &Operation) -> Self {
-        let (training, explanation) = match &operation.progress {
-            OperationProgress::Training(progress) => (Some(progress.into()), None),
-            OperationProgress::Explanation { stage, labeled_neighbor_count, neighbor_count } => {
-                let metadata = explanation::ExplanationMetadata {
-                    explanation: operation.target.to_string(),
-                    stage: explanation::Stage::from(*stage).into(),
-                    labeled_neighbor_count: *labeled_neighbor_count as u32,
-                    neighbor_count: *neighbor_count as u32,
-                };
-                (None, Some(metadata))
-            }
-        };
         Self {
             name: operation.name.to_string(),
             target: operation.target.to_string(),
@@ -134,8 +121,7 @@ impl From<&Operation> for OperationRecord {
                 Ok(()) => rpc::Status::default(),
                 Err(error) => rpc_from_error(error),
             }),
-            training,
-            explanation,
+            progress: Some((&operation.progress).into()),
         }
     }
 }
@@ -144,15 +130,6 @@ impl TryFrom<OperationRecord> for Operation {
     type Error = Error;
 
     fn try_from(record: OperationRecord) -> Result<Self> {
-        let progress = match (record.training, record.explanation) {
-            (Some(progress), _) => OperationProgress::Training(progress.try_into()?),
-            (None, Some(metadata)) => OperationProgress::Explanation {
-                stage: proto::explanation::stage(metadata.stage()),
-                labeled_neighbor_count: metadata.labeled_neighbor_count as usize,
-                neighbor_count: metadata.neighbor_count as usize,
-            },
-            (None, None) => return Err(Error::unexpected("an operation without progress")),
-        };
         let outcome = record.outcome.map(|status| if status.code == 0 { Ok(()) } else { Err(error_from_rpc(status)) });
         Ok(Self {
             name: ResourceName::parse(&record.name, ResourceName::OPERATION)?,
@@ -160,14 +137,14 @@ impl TryFrom<OperationRecord> for Operation {
             fingerprint: record.fingerprint,
             create_time: record.create_time.map_or(0, |time| time.seconds),
             end_time: record.end_time.map(|time| time.seconds),
-            progress,
+            progress: required_from("progress", record.progress)?,
             outcome,
         })
     }
 }
 
 fn target(text: &str) -> Result<ResourceName> {
-    let collections = [ResourceName::TEACHER, ResourceName::AUTOENCODER, ResourceName::EXPLANATION];
+    let collections = [ResourceName::TEACHER, ResourceName::AUTOENCODER];
     let found = collections.into_iter().find_map(|collection| ResourceName::parse(text, collection).ok());
     found.ok_or_else(|| Error::unexpected(format!("{text:?} is not made by an operation")))
 }

@@ -7,7 +7,7 @@ use domain::{Error, Image, ImageShape, Result};
 use image::{GrayImage, ImageFormat, ImageReader, Limits, imageops};
 
 /// Largest PNG file.
-pub const MAX_FILE_BYTES: usize = 10_000_000;
+pub(crate) const MAX_FILE_BYTES: usize = 10_000_000;
 const MAX_SIDE: u32 = 4_096;
 /// Memory the decoder may use: a 4,096² image with four 16-bit channels.
 const MAX_DECODED_BYTES: u64 = 4_096 * 4_096 * 8;
@@ -15,7 +15,7 @@ const MAX_DECODED_BYTES: u64 = 4_096 * 4_096 * 8;
 const INK_THRESHOLD: u8 = 32;
 
 /// Decodes and prepares a PNG file. Heavy: call it off the async threads.
-pub fn image_from_png(bytes: &[u8], shape: ImageShape) -> Result<Image> {
+pub(crate) fn image_from_png(bytes: &[u8], shape: ImageShape) -> Result<Image> {
     if shape.channels != 1 {
         return Err(Error::invalid("image.png", format!("the data set's images are {shape}; send pixels instead")));
     }

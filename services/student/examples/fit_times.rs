@@ -61,8 +61,7 @@ fn main() {
         }
         for count in [64, 128, 256, 512, 1_000] {
             let spec = StudentSpec { solver, ..Default::default() };
-            let mut distiller =
-                Distiller::new(spec, instance.clone(), instance_logits.clone(), None, count).unwrap();
+            let mut distiller = Distiller::new(spec, instance.clone(), instance_logits.clone(), None, count).unwrap();
             let batch = ImageBatch::new(SHAPE, pixels[..count * 784].to_vec()).unwrap();
             distiller.push(&batch, &logits[..count * 10]).unwrap();
             let (mut best, mut result) = (f64::INFINITY, None);

@@ -1,12 +1,12 @@
 //! The negative control of the trust measurement: a student as a naive pipeline would train it, on hard
 //! labels with plain SGD. The measures have to show that it is worse; no service offers it.
 
-use domain::Result;
+use domain::{Result, Student};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use crate::{
     adam::shuffle,
-    distillation::{Distillation, Distiller, affine::Affine},
+    distillation::{Distiller, affine::Affine},
     objective::SoftCrossEntropy,
 };
 
@@ -32,7 +32,7 @@ impl Default for HardLabelSgd {
 
 /// Trains the control on the distiller's neighbors and measures it exactly as a student with an iterative
 /// solver is measured, at the distiller's temperature.
-pub fn distill_hard_labels(distiller: &Distiller, recipe: HardLabelSgd) -> Result<Distillation> {
+pub fn distill_hard_labels(distiller: &Distiller, recipe: HardLabelSgd) -> Result<Student> {
     let samples = distiller.samples(distiller.temperature())?;
     let mut one_hot = vec![0.0; samples.row_count * samples.label_count];
     for (row, &answer) in samples.answers.iter().enumerate() {

@@ -121,3 +121,50 @@ fn log_sum_exp(logits: &[f64]) -> f64 {
     let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     max + logits.iter().map(|logit| (logit - max).exp()).sum::<f64>().ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::samples;
+
+    #[test]
+    fn the_gradient_is_what_finite_differences_say() {
+        let samples = samples(300, 9, 3);
+        let objective =
+            SoftCrossEntropy { samples: &samples, targets: &samples.targets, instance_weight: 0.3, l2: 0.01 };
+        let rows: Vec<usize> = (0..300).collect();
+        let mut student = Affine::zeros(samples.active.len(), 3);
+        for (position, parameter) in student.parameters.iter_mut().enumerate() {
+            *parameter = (position as f64 * 1.7).sin();
+        }
+        let mut gradient = vec![f64::NAN; student.parameters.len()];
+        objective.evaluate(&rows, &student, &mut gradient);
+        let mut scratch = gradient.clone();
+        for (position, slope) in gradient.iter().enumerate() {
+            let mut at = |shift: f64| {
+                let mut moved = student.clone();
+                moved.parameters[position] += shift;
+                objective.evaluate(&rows, &moved, &mut scratch).total()
+            };
+            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((slope - difference).abs() < 1e-8, "{position}");
+        }
+    }
+
+    #[test]
+    fn from_zero_the_loss_is_that_of_equal_probabilities() {
+        let samples = samples(40, 9, 3);
+        let objective =
+            SoftCrossEntropy { samples: &samples, targets: &samples.targets, instance_weight: 0.5, l2: 1.0 };
+        let student = Affine::zeros(samples.active.len(), 3);
+        let mut gradient = vec![0.0; student.parameters.len()];
+        let loss = objective.evaluate(&[0, 1, 2], &student, &mut gradient);
+        assert!((loss.data - 1.5 * 3f64.ln()).abs() < 1e-12);
+        assert_eq!(loss.penalty, 0.0);
+        assert_eq!(objective.refuse_divergence(loss), Ok(()));
+        for data in [f64::NAN, f64::INFINITY, 1.7] {
+            let diverged = objective.refuse_divergence(Loss { data, penalty: 0.0 });
+            assert!(matches!(diverged, Err(Error::DistillationDiverged { .. })));
+        }
+    }
+}

@@ -20,9 +20,6 @@ use crate::distillation::{
 use kernel::Kernel;
 use pixel_grams::PixelGrams;
 
-/// Largest side of a system that is solved in closed form, in neighbors or pixels, whichever are fewer.
-pub(crate) const MAX_CLOSED_FORM_SIZE: usize = 3_072;
-
 /// Sums over neighbors that every fit on a part of them shares.
 pub(crate) struct Ridge<'a> {
     samples: &'a Samples,
@@ -125,3 +122,6 @@ fn mean_logits(samples: &Samples, rows: &[usize]) -> Vec<f64> {
     }
     sums.iter().map(|sum| sum / rows.len() as f64).collect()
 }
+
+#[cfg(test)]
+mod tests;

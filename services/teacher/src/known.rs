@@ -1,9 +1,22 @@
 //! Teachers whose answers and explanations are known in closed form, for tests of everything that
 //! stands behind the [`Classifier`] port. No libtorch.
 
-use domain::{Heatmap, Image, ImageBatch, ImageShape, LinearClassifier, Logits, Result};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use crate::teacher::{Classifier, Contrast, Description, expect_shape};
+use domain::{
+    Architecture, Error, Heatmap, Image, ImageBatch, ImageShape, LinearClassifier, Logits, LossPoint, Progress,
+    ResourceName, Result, TeacherRecipe, TrainingPhase,
+};
+use runtime::long::LongContext;
+
+use crate::{
+    teacher::{Classifier, Contrast, Description, expect_shape},
+    workshop::{TrainedTeacher, Workshop},
+};
 
 /// W x + b: its gradient is W, its occlusion map the weights averaged by ink.
 #[derive(Debug, Clone)]
@@ -59,5 +72,83 @@ impl Classifier for LinearTeacher {
             Some(baseline) => self.classifier.contrast_map(contrast.target, baseline),
             None => self.classifier.weight_map(contrast.target),
         }
+    }
+}
+
+/// A workshop of known teachers: some are there from the start, every training makes one and the same.
+#[derive(Debug)]
+pub struct KnownWorkshop {
+    /// By name. Trainings add to it.
+    teachers: Mutex<HashMap<ResourceName, LinearTeacher>>,
+    /// What every training ends with.
+    graduate: LinearTeacher,
+    /// Steps of a training.
+    step_count: u64,
+    /// How long a step takes.
+    step_duration: Duration,
+}
+
+impl KnownWorkshop {
+    /// Trainings end with `graduate` after ten quick steps.
+    pub fn new(graduate: LinearTeacher) -> Self {
+        Self { teachers: Mutex::default(), graduate, step_count: 10, step_duration: Duration::from_millis(1) }
+    }
+
+    /// A teacher that is there from the start.
+    #[must_use]
+    pub fn with_teacher(self, name: ResourceName, teacher: LinearTeacher) -> Self {
+        self.teachers().insert(name, teacher);
+        self
+    }
+
+    /// Trainings that take longer.
+    #[must_use]
+    pub fn with_steps(self, step_count: u64, step_duration: Duration) -> Self {
+        Self { step_count, step_duration, ..self }
+    }
+
+    fn teachers(&self) -> MutexGuard<'_, HashMap<ResourceName, LinearTeacher>> {
+        self.teachers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Workshop for KnownWorkshop {
+    fn batch_size(&self) -> usize {
+        16
+    }
+
+    fn open(&self, teacher: &ResourceName) -> Result<Box<dyn Classifier>> {
+        match self.teachers().get(teacher) {
+            Some(known) => Ok(Box::new(known.clone())),
+            None => Err(Error::NotFound { kind: "TEACHER", resource: teacher.to_string() }),
+        }
+    }
+
+    fn train(
+        &self,
+        teacher: &ResourceName,
+        recipe: &TeacherRecipe,
+        context: &LongContext<Progress>,
+    ) -> Result<TrainedTeacher> {
+        for step in 1..=self.step_count {
+            context.check()?;
+            context.step(|| std::thread::sleep(self.step_duration));
+            let loss = 1.0 / step as f64;
+            context.report(Progress {
+                phase: TrainingPhase::Training,
+                epoch: (step * u64::from(recipe.epoch_count) / self.step_count) as u32,
+                epoch_count: recipe.epoch_count,
+                step,
+                step_count: self.step_count,
+                loss,
+                accuracy: 1.0 - loss,
+                images_per_second: 1_000.0,
+                remaining_seconds: 0.0,
+                loss_curve: vec![LossPoint { step, loss }],
+            });
+        }
+        let Description { digest, engine, .. } = self.graduate.description.clone();
+        self.teachers().insert(teacher.clone(), self.graduate.clone());
+        Ok(TrainedTeacher { digest, engine, architecture: Architecture::SmallCnn })
     }
 }

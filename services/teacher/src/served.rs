@@ -2,7 +2,7 @@
 
 use domain::{Heatmap, Image, ImageBatch, Logits, Result};
 use tch::{Kind, Tensor};
-use torch::{device, tensors};
+use torch::{Randomness, device, tensors};
 
 use crate::{
     networks::{Layers, Network, convolution::Mode},
@@ -33,35 +33,67 @@ impl Precision {
     }
 }
 
+/// Smaller shapes that are tried beside the full batch: a single image should not cost 125.
+const SMALL_SHAPES: [usize; 2] = [8, 64];
+/// Images that two shapes are compared on.
+const PROBE_COUNT: usize = 64;
+
 /// A teacher that answers.
 pub struct ServedTeacher {
     network: Network,
     packed: Box<dyn Layers>,
     precision: Precision,
-    batch_size: usize,
+    /// Batch sizes that are computed, ascending; the last is the full one. All give the same bits.
+    shapes: Vec<usize>,
     description: Description,
 }
 
 impl ServedTeacher {
-    /// Packs a network. Every batch is padded to `batch_size` (at least 1): oneDNN may choose another
-    /// algorithm for another shape, and an image's logits must not depend on its batch mates.
+    /// Packs a network. Every batch is padded to `batch_size` (at least 1), or to a smaller shape that
+    /// was seen to give the same bits here: oneDNN may choose another algorithm for another shape (it
+    /// does for single images), and an image's logits must not depend on its batch mates.
     pub fn new(network: Network, digest: String, precision: Precision, batch_size: usize) -> Result<Self> {
+        let batch_size = batch_size.max(1);
         let sides = (network.shape.height as i64, network.shape.width as i64);
         let packed = torch::contain(|| Ok(network.layers.packed(precision.kind(), sides)))?;
         let engine = engine(precision, batch_size);
         let description = Description { shape: network.shape, label_count: network.label_count, digest, engine };
-        Ok(Self { network, packed, precision, batch_size: batch_size.max(1), description })
+        let mut served = Self { network, packed, precision, shapes: vec![batch_size], description };
+        served.find_small_shapes()?;
+        Ok(served)
     }
 
-    /// At most `batch_size` images, padded with blank paper.
-    fn answer(&self, images: &ImageBatch) -> Result<Vec<Logits>> {
+    fn find_small_shapes(&mut self) -> Result<()> {
+        let shape = self.description.shape;
+        let mut random = Randomness::new(0, 0);
+        let pixels = (0..PROBE_COUNT * shape.pixel_count()).map(|_| (random.uniform() * 256.0) as u8).collect();
+        let probe = ImageBatch::new(shape, pixels)?;
+        let expected = self.logits(&probe)?;
+        let full = self.shapes[0];
+        for small in SMALL_SHAPES.into_iter().filter(|small| *small < full) {
+            let starts = (0..PROBE_COUNT).step_by(small);
+            let parts: Vec<Vec<Logits>> = starts
+                .map(|start| torch::contain(|| self.answer(&probe.slice(start, start + small), small)))
+                .collect::<Result<_>>()?;
+            if parts.concat() == expected {
+                self.shapes.push(small);
+            } else {
+                tracing::info!(small, full, "a small batch gives other bits here and is not used");
+            }
+        }
+        self.shapes.sort_unstable();
+        Ok(())
+    }
+
+    /// At most `shape` images, padded with blank paper.
+    fn answer(&self, images: &ImageBatch, shape: usize) -> Result<Vec<Logits>> {
         let _guard = tch::no_grad_guard();
         let count = images.len();
         let mut pixels = images.pixels().to_vec();
-        pixels.resize(self.batch_size * images.shape().pixel_count(), 0);
+        pixels.resize(shape * images.shape().pixel_count(), 0);
         let padded = ImageBatch::new(images.shape(), pixels)?;
-        let x = self.network.read(&padded)?.to_kind(self.precision.kind()).to_mkldnn(None);
-        let logits = self.packed.forward(&x, Mode::Evaluate); // [batch_size, label]
+        let x = self.network.read(&padded)?.to_kind(self.precision.kind()).to_mkldnn();
+        let logits = self.packed.forward(&x, Mode::Evaluate); // [shape, label]
         tensors::to_logits(&logits.narrow(0, 0, count as i64))
     }
 }
@@ -83,9 +115,11 @@ impl Classifier for ServedTeacher {
     fn logits(&self, images: &ImageBatch) -> Result<Vec<Logits>> {
         expect_shape(images, self.description.shape)?;
         let mut answers = Vec::with_capacity(images.len());
-        for start in (0..images.len()).step_by(self.batch_size) {
-            let chunk = images.slice(start, start + self.batch_size);
-            answers.extend(torch::contain(|| self.answer(&chunk))?);
+        while answers.len() < images.len() {
+            let left = images.len() - answers.len();
+            let shape = self.shapes.iter().find(|&&shape| shape >= left).or(self.shapes.last()).copied().unwrap_or(1);
+            let chunk = images.slice(answers.len(), answers.len() + shape);
+            answers.extend(torch::contain(|| self.answer(&chunk, shape))?);
         }
         Ok(answers)
     }

@@ -5,7 +5,7 @@ use domain::{Architecture, Error, ImageShape, Result};
 
 /// The facts about stored weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Network.
     pub architecture: Architecture,
     /// Images it reads.
@@ -18,7 +18,7 @@ pub struct Stored {
 
 impl Stored {
     /// One line a fact.
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let Self { architecture, shape, label_count, recipe } = self;
         let ImageShape { channels, height, width } = shape;
         let architecture = architecture_name(*architecture);
@@ -28,7 +28,7 @@ impl Stored {
     }
 
     /// Reads [`Stored::to_text`].
-    pub fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
         let read = || {
             let architecture = ARCHITECTURES.iter().find(|(name, _)| Some(*name) == line("architecture"))?.1;

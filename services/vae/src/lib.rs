@@ -14,7 +14,6 @@ pub mod networks;
 pub mod stored;
 #[cfg(feature = "torch")]
 pub mod training;
-mod training_stream;
 pub mod vae;
 
 use std::sync::Arc;
@@ -30,11 +29,7 @@ pub use models::Models;
 
 /// Serves these models until `shutdown`. Free of libtorch: the binary, the standalone system and the
 /// tests call it with theirs.
-pub async fn serve(
-    models: Arc<impl Models>,
-    incoming: impl Connections,
-    shutdown: CancellationToken,
-) -> Result<()> {
+pub async fn serve(models: Arc<impl Models>, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
     let face = VaeServiceServer::new(grpc::Face::new(models))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);

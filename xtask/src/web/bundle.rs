@@ -12,15 +12,17 @@ use wasm_bindgen_cli_support::Bindgen;
 pub(crate) struct Inputs {
     /// The front end as rustc left it.
     pub(crate) wasm: PathBuf,
-    /// The folder of files that are taken as they are, index.html among them.
-    pub(crate) statics: PathBuf,
+    /// Folders laid out like the page, whose files are taken as they are: index.html in one, the font in another.
+    pub(crate) statics: Vec<PathBuf>,
 }
 
 impl Inputs {
     /// Changes when the page would: with the inputs or with this program.
     pub(crate) fn fingerprint(&self) -> Result<String> {
         let mut files = vec![self.wasm.clone(), std::env::current_exe()?];
-        files.extend(files_below(&self.statics)?);
+        for folder in &self.statics {
+            files.extend(files_below(folder)?);
+        }
         let lines = files.iter().map(|file| Ok(format!("{} {}\n", sha256(File::open(file)?)?, file.display())));
         lines.collect()
     }
@@ -37,10 +39,12 @@ pub(crate) fn write(inputs: &Inputs, folder: &Path) -> Result<()> {
     bindgen.remove_name_section(true).remove_producers_section(true);
     bindgen.generate(folder).map_err(explain)?;
 
-    for file in files_below(&inputs.statics)? {
-        let place = folder.join(file.strip_prefix(&inputs.statics)?);
-        fs::create_dir_all(place.parent().expect("a file lies in a folder"))?;
-        fs::copy(&file, &place).with_context(|| format!("cannot copy {}", file.display()))?;
+    for statics in &inputs.statics {
+        for file in files_below(statics)? {
+            let place = folder.join(file.strip_prefix(statics)?);
+            fs::create_dir_all(place.parent().expect("a file lies in a folder"))?;
+            fs::copy(&file, &place).with_context(|| format!("cannot copy {}", file.display()))?;
+        }
     }
     add_versions(folder)
 }

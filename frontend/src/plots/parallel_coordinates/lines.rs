@@ -6,34 +6,31 @@ use yew::NodeRef;
 use super::layout::Axes;
 use crate::plots::{canvas, colors};
 
-/// What is drawn and in which order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Bundle {
-    /// The answer these lines share.
+/// One line as it is drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Line {
+    /// Position in the list of neighbors.
+    pub index: usize,
+    /// The teacher's answer.
     pub label: Label,
-    /// Positions in the list of neighbors.
-    pub members: Vec<usize>,
-    /// Opacity of one line, in `[0, 1]`.
+    /// Opacity, in `[0, 1]`.
     pub alpha: f64,
 }
 
-/// Lines by answer, the most frequent first, so that rare answers are drawn over it and stay visible.
-pub fn bundles(neighbors: &[Neighbor], focus: Option<Label>) -> Vec<Bundle> {
-    let mut bundles: Vec<Bundle> = Vec::new();
-    for (index, neighbor) in neighbors.iter().enumerate() {
-        let label = neighbor.soft_labels.predicted_label();
-        match bundles.iter_mut().find(|bundle| bundle.label == label) {
-            Some(bundle) => bundle.members.push(index),
-            None => bundles.push(Bundle { label, members: vec![index], alpha: 0.0 }),
-        }
-    }
-    bundles.sort_by_key(|bundle| (std::cmp::Reverse(bundle.members.len()), bundle.label));
-    for bundle in &mut bundles {
-        // Overlaps add up: many lines must each be faint for their density to show.
-        let alpha = (5.0 / (bundle.members.len() as f64).sqrt()).clamp(0.05, 0.7);
-        bundle.alpha = if focus.is_none_or(|focus| focus == bundle.label) { alpha } else { alpha * 0.12 };
-    }
-    bundles
+/// Lines in the order of their draw, which is random, so that where answers overlap the mixture shows
+/// their shares. A focused answer comes last, over the others.
+pub fn lines(neighbors: &[Neighbor], focus: Option<Label>) -> Vec<Line> {
+    // Overlaps add up: many lines must each be faint for their density to show.
+    let alpha_of = |count: usize| (3.2 / (count.max(1) as f64).sqrt()).clamp(0.04, 0.7);
+    let labels: Vec<Label> = neighbors.iter().map(|neighbor| neighbor.soft_labels.predicted_label()).collect();
+    let in_focus = |label: Label| focus.is_none_or(|focus| focus == label);
+    let strong = alpha_of(labels.iter().filter(|&&label| in_focus(label)).count());
+    let faint = 0.15 * alpha_of(labels.len());
+    let line =
+        |(index, &label): (usize, &Label)| Line { index, label, alpha: if in_focus(label) { strong } else { faint } };
+    let mut lines: Vec<Line> = labels.iter().enumerate().map(line).collect();
+    lines.sort_by_key(|line| in_focus(line.label));
+    lines
 }
 
 /// Draws all of them; nothing while the canvas is not on the page.
@@ -41,22 +38,25 @@ pub fn draw(
     node: &NodeRef,
     axes: &Axes,
     neighbors: &[Neighbor],
-    bundles: &[Bundle],
+    lines: &[Line],
     (gold, predicted): (Option<Label>, Option<Label>),
 ) -> Option<()> {
     let context = canvas::scaled_context(node, axes.size.width, axes.size.height)?;
     context.set_line_width(1.0);
     let xs: Vec<f64> = (0..axes.dimension_count).map(|dimension| axes.x(dimension)).collect();
-    for bundle in bundles {
-        context.set_stroke_style_str(&colors::class_style(bundle.label, gold, predicted).0.hex());
-        context.set_global_alpha(bundle.alpha);
-        for &member in &bundle.members {
-            context.begin_path();
-            for (&x, &value) in xs.iter().zip(&neighbors[member].latent) {
-                context.line_to(x, axes.y(value));
-            }
-            context.stroke();
+    let mut last = None;
+    for line in lines {
+        if last != Some(line.label) {
+            // Parsing a color costs more than a line: only when it changes.
+            context.set_stroke_style_str(&colors::class_style(line.label, gold, predicted).0.hex());
+            last = Some(line.label);
         }
+        context.set_global_alpha(line.alpha);
+        context.begin_path();
+        for (&x, &value) in xs.iter().zip(&neighbors[line.index].latent) {
+            context.line_to(x, axes.y(value));
+        }
+        context.stroke();
     }
     Some(())
 }
@@ -75,20 +75,19 @@ mod tests {
     }
 
     #[test]
-    fn rare_answers_are_drawn_last_and_strongest() {
-        let mut neighbors: Vec<Neighbor> = (0..400).map(|_| neighbor(2)).collect();
-        neighbors.insert(7, neighbor(1));
-        let bundles = bundles(&neighbors, None);
-        assert_eq!(bundles.iter().map(|bundle| bundle.label).collect::<Vec<_>>(), [Label(2), Label(1)]);
-        assert_eq!(bundles[1].members, [7]);
-        assert!(bundles[1].alpha > bundles[0].alpha);
+    fn lines_keep_the_order_of_their_draw_and_get_fainter_with_their_number() {
+        let few: Vec<Neighbor> = (0..3).map(neighbor).collect();
+        let many: Vec<Neighbor> = (0..1_000).map(|i| neighbor(i % 3)).collect();
+        let drawn = lines(&few, None);
+        assert_eq!(drawn.iter().map(|line| line.index).collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(drawn[0].alpha > 2.0 * lines(&many, None)[0].alpha);
     }
 
     #[test]
-    fn a_focused_answer_leaves_the_others_faint() {
-        let neighbors = [neighbor(0), neighbor(1)];
-        let bundles = bundles(&neighbors, Some(Label(1)));
-        let alpha = |label| bundles.iter().find(|bundle| bundle.label == Label(label)).unwrap().alpha;
-        assert!(alpha(1) > 5.0 * alpha(0));
+    fn a_focused_answer_is_drawn_over_the_others_which_stay_faint() {
+        let neighbors = [neighbor(1), neighbor(0)];
+        let drawn = lines(&neighbors, Some(Label(1)));
+        assert_eq!(drawn.iter().map(|line| line.label).collect::<Vec<_>>(), [Label(0), Label(1)]);
+        assert!(drawn[1].alpha > 5.0 * drawn[0].alpha);
     }
 }

@@ -9,8 +9,8 @@ use web_sys::{Element, SvgElement};
 use yew::prelude::*;
 
 use super::{
-    layout::{self, Axes, End, FARTHEST},
-    moved_band,
+    bands::{self, End},
+    layout::{Axes, FARTHEST},
 };
 use crate::components::format::signed;
 
@@ -74,11 +74,14 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
                     on_center.emit(moved);
                 }
             }
-            Part::Band(end) => on_ranges.emit(moved_band((&center, radius, &ranges), dimension, end, value)),
+            Part::Band(end) => {
+                let band = bands::band(dimension, &center, radius, &ranges);
+                on_ranges.emit(bands::with_end(&ranges, band, end, value));
+            }
         })
     };
     let slider = |dimension: usize, part: Part| {
-        let band = layout::band(dimension, &props.center, props.radius, &props.ranges);
+        let band = bands::band(dimension, &props.center, props.radius, &props.ranges);
         let own_range = props.ranges.iter().any(|range| range.dimension == dimension);
         let value = match part {
             Part::Handle => props.center.get(dimension).copied().unwrap_or(0.0),
@@ -97,8 +100,9 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
             let (held, active, on_drag) = (held.clone(), active.clone(), props.on_drag.clone());
             Callback::from(move |event: PointerEvent| {
                 event.stop_propagation();
-                if let Some(target) = event.current_target().and_then(|target| target.dyn_into::<Element>().ok()) {
-                    // Without capture the drag still works while the pointer stays over the handle.
+                if let Some(target) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) {
+                    // The current target is the page's root, where Yew listens. Without capture the drag
+                    // still works while the pointer stays over the handle.
                     let _ = target.set_pointer_capture(event.pointer_id());
                 }
                 *held.borrow_mut() = Some((dimension, part));
@@ -133,7 +137,7 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
                     "End" => Some(axes.dimension_count - 1),
                     _ => None,
                 };
-                if let Some(step) = layout::key_step(&event.key(), event.shift_key()) {
+                if let Some(step) = bands::key_step(&event.key(), event.shift_key()) {
                     event.prevent_default();
                     set.emit((dimension, part, value + step));
                 } else if let Some(next) = next_axis {
@@ -142,7 +146,7 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
                     focus(&group, next, part);
                 } else if part != Part::Handle && matches!(event.key().as_str(), "Delete" | "Backspace") {
                     event.prevent_default();
-                    on_ranges.emit(layout::without(&ranges, dimension));
+                    on_ranges.emit(bands::without(&ranges, dimension));
                 }
             })
         };
@@ -150,7 +154,7 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
             let (on_ranges, ranges) = (props.on_ranges.clone(), props.ranges.clone());
             Callback::from(move |_: MouseEvent| {
                 if part != Part::Handle {
-                    on_ranges.emit(layout::without(&ranges, dimension));
+                    on_ranges.emit(bands::without(&ranges, dimension));
                 }
             })
         };
@@ -162,7 +166,11 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
                 <rect class="knob" x="-7" y="-2" width="14" height="4" rx="2" /></>
             },
         };
-        let class = classes!("slider", if part == Part::Handle { "is-handle" } else { "is-band-end" }, own_range.then_some("is-own"));
+        let class = classes!(
+            "slider",
+            if part == Part::Handle { "is-handle" } else { "is-band-end" },
+            own_range.then_some("is-own")
+        );
         html! {
             <g key={format!("{dimension}-{}", part.key())} {class} role="slider" aria-orientation="vertical"
                 tabindex={if dimension == stop { "0" } else { "-1" }} data-slider={format!("{dimension}-{}", part.key())}
@@ -175,7 +183,7 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
         }
     };
     html! {
-        <g ref={group} class="sliders">
+        <g ref={group.clone()} class="sliders">
             for dimension in 0..props.center.len() {
                 { band_rect(props, dimension) }
             }
@@ -189,7 +197,7 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
 }
 
 fn band_rect(props: &SlidersProps, dimension: usize) -> Html {
-    let band = layout::band(dimension, &props.center, props.radius, &props.ranges);
+    let band = bands::band(dimension, &props.center, props.radius, &props.ranges);
     let own = props.ranges.iter().any(|range| range.dimension == dimension);
     let (top, bottom) = (props.axes.clamped_y(band.high), props.axes.clamped_y(band.low));
     html! {

@@ -54,7 +54,8 @@ pub(super) fn Controls(props: &ControlsProps) -> Html {
     let blocked = if wrong { Some(AttrValue::from("Correct the marked box first.")) } else { props.blocked.clone() };
     let on_generate = props.on_generate.reform(|_: MouseEvent| ());
     let on_cancel = props.on_cancel.reform(|_: MouseEvent| ());
-    let counts = NumberRange::whole(NeighborhoodSpec::MIN_NEIGHBOR_COUNT as f64, NeighborhoodSpec::MAX_NEIGHBOR_COUNT as f64);
+    let counts =
+        NumberRange::whole(NeighborhoodSpec::MIN_NEIGHBOR_COUNT as f64, NeighborhoodSpec::MAX_NEIGHBOR_COUNT as f64);
     html! {
         <div class="controls">
             <div class="fields">

@@ -1,6 +1,6 @@
 //! How many neighbors the teacher gives each answer. A press shows only those.
 
-use std::rc::Rc;
+use std::{cmp::Reverse, rc::Rc};
 
 use domain::{Label, Neighbor};
 use yew::prelude::*;
@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Answers named one by one; the rest are summed up.
-const NAMED: usize = 4;
+const NAMED: usize = 3;
 
-/// Answers by how many neighbors have them, most frequent first.
-fn tally(neighbors: &[Neighbor]) -> Vec<(Label, usize)> {
+/// Answers by how many neighbors have them: the ● answer and the ◆ label first, then the most frequent.
+fn tally(neighbors: &[Neighbor], gold: Option<Label>, predicted: Option<Label>) -> Vec<(Label, usize)> {
     let mut tally: Vec<(Label, usize)> = Vec::new();
     for neighbor in neighbors {
         let label = neighbor.soft_labels.predicted_label();
@@ -28,7 +28,7 @@ fn tally(neighbors: &[Neighbor]) -> Vec<(Label, usize)> {
             None => tally.push((label, 1)),
         }
     }
-    tally.sort_by_key(|&(label, count)| (std::cmp::Reverse(count), label));
+    tally.sort_by_key(|&(label, count)| (Some(label) != predicted, Some(label) != gold, Reverse(count), label));
     tally
 }
 
@@ -46,10 +46,13 @@ pub(super) struct CountsProps {
 /// Title of the grid and one button an answer.
 #[component]
 pub(super) fn Counts(props: &CountsProps) -> Html {
-    let tally = use_memo(props.neighbors.clone(), |neighbors| tally(neighbors));
+    let tally = use_memo((props.neighbors.clone(), props.gold, props.predicted), |(neighbors, gold, predicted)| {
+        tally(neighbors, *gold, *predicted)
+    });
     let all = props.neighbors.len().max(1) as f64;
     let others: usize = tally.iter().skip(NAMED).map(|(_, count)| count).sum();
-    let one_answer = (tally.len() == 1 && props.neighbors.len() >= domain::NeighborhoodSpec::MIN_NEIGHBOR_COUNT).then(|| tally[0].0);
+    let one_answer =
+        (tally.len() == 1 && props.neighbors.len() >= domain::NeighborhoodSpec::MIN_NEIGHBOR_COUNT).then(|| tally[0].0);
     let button = |&(label, number): &(Label, usize)| {
         let (color, stroke) = class_style(label, props.gold, props.predicted);
         let pressed = props.focus == Some(label);
@@ -65,13 +68,14 @@ pub(super) fn Counts(props: &CountsProps) -> Html {
         }
     };
     html! {
+        <>
         <div class="section-head neighbors-head">
             <h3>{ "Neighbors" }</h3>
             <p class="help">
                 if props.neighbors.is_empty() {
                     { "images like this one, made by the autoencoder and read by the teacher" }
                 } else {
-                    { "underlined by the teacher\u{2019}s answer" }
+                    { "teacher says" }
                 }
             </p>
             if !props.neighbors.is_empty() {
@@ -90,6 +94,7 @@ pub(super) fn Counts(props: &CountsProps) -> Html {
                 { format!("The teacher reads every neighbor as {}. Widen the radius or a band to find where its answer changes.", label_name(&props.names, label)) }
             </p>
         }
+        </>
     }
 }
 
@@ -100,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_counted_most_frequent_first() {
+    fn answers_are_counted_with_the_two_that_matter_first() {
         let neighbor = |label: usize| {
             let mut probabilities = vec![0.0; 3];
             probabilities[label] = 1.0;
@@ -108,6 +113,8 @@ mod tests {
             Neighbor { index: 0, latent: vec![], soft_labels, image: None }
         };
         let neighbors: Vec<Neighbor> = [1, 2, 1, 0, 1, 2].map(neighbor).into();
-        assert_eq!(tally(&neighbors), [(Label(1), 3), (Label(2), 2), (Label(0), 1)]);
+        assert_eq!(tally(&neighbors, None, None), [(Label(1), 3), (Label(2), 2), (Label(0), 1)]);
+        let first = tally(&neighbors, Some(Label(0)), Some(Label(2)));
+        assert_eq!(first, [(Label(2), 2), (Label(0), 1), (Label(1), 3)]);
     }
 }

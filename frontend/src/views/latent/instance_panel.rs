@@ -153,14 +153,18 @@ fn ReconstructionTile(props: &ReconstructionTileProps) -> Html {
         (false, Anchoring::Residual) => (
             "warn",
             format!("! read as {label}"),
-            format!("The autoencoder repairs the image: the teacher reads the redrawing as {label} ({confidence}). \
-                     Anchored neighbors keep what it left out, so they still explain the image itself."),
+            format!(
+                "The autoencoder repairs the image: the teacher reads the redrawing as {label} ({confidence}). \
+                     Anchored neighbors keep what it left out, so they still explain the image itself."
+            ),
         ),
         (false, Anchoring::None) => (
             "warn",
             format!("! read as {label}"),
-            format!("The autoencoder repairs the image: the teacher reads the redrawing as {label} ({confidence}). \
-                     Without anchoring the neighbors surround that one, not your image. Set Anchored to yes."),
+            format!(
+                "The autoencoder repairs the image: the teacher reads the redrawing as {label} ({confidence}). \
+                     Without anchoring the neighbors surround that one, not your image. Set Anchored to yes."
+            ),
         ),
     };
     html! {

@@ -67,7 +67,7 @@ pub(super) fn LatentPanel(props: &LatentPanelProps) -> Html {
         <div class="latent">
             <div class="section-head">
                 <h3>{ "Latent space" }</h3>
-                <p class="help">{ "drag a handle to change the image, a band to widen its neighborhood" }</p>
+                <p class="help" title="Each axis is one latent dimension. A round handle moves the image along it; the bars at a band\u{2019}s ends set where neighbors are drawn; a double click gives the band back to the radius.">{ "drag a handle to change the image" }</p>
                 <span class="section-end">
                     <button class={classes!("link", (!moved).then_some("is-hidden"))} disabled={!moved} onclick={on_reset}
                         title="Handles and bands back to where the image lies">{ "Reset" }</button>
@@ -102,9 +102,10 @@ fn preview(props: &LatentPanelProps) -> Html {
             <><MarkedLabel {role} name={label_name(&props.names, label)} />{ format!(" {}", short_percent(soft_labels.confidence())) }</>
         }
     };
+    let class = classes!("preview", lies_low(props).then_some("is-top"));
     if let (Some(live), Some(_)) = (&props.live, &props.draft.center) {
         return html! {
-            <div class="preview" role="status">
+            <div {class} role="status">
                 <PixelImage image={live.image.clone()} alt="The image at the dragged point" />
                 <span class="tabular"><b>{ "Dragged" }</b><br />
                     if let Some(soft_labels) = &live.soft_labels { { answer(soft_labels) } } else { { "reading" } }
@@ -114,11 +115,18 @@ fn preview(props: &LatentPanelProps) -> Html {
     }
     let Some(neighbor) = props.picked.and_then(|index| props.neighbors.get(index)) else { return Html::default() };
     html! {
-        <div class="preview" role="status">
+        <div {class} role="status">
             if let Some(image) = &neighbor.image {
                 <PixelImage image={image.clone()} alt="The picked neighbor" />
             }
             <span class="tabular"><b>{ format!("Neighbor {}", count(neighbor.index + 1)) }</b><br />{ answer(&neighbor.soft_labels) }</span>
         </div>
     }
+}
+
+/// Whether the line runs low at the right, where the preview lies: it then moves up, off the handles.
+fn lies_low(props: &LatentPanelProps) -> bool {
+    let mean = props.latent.as_ref().map(|latent| latent.mean.as_slice());
+    let line = props.draft.center.as_deref().or(mean).unwrap_or_default();
+    line.iter().rev().take(3).sum::<f32>() < 0.0
 }

@@ -82,7 +82,7 @@ pub(super) fn ClassRows(props: &ClassRowsProps) -> Html {
                     <th scope="col" title={format!("Weight \u{d7} (this image\u{2019}s ink \u{2212} the neighbors\u{2019} mean ink): what this image adds; full color is \u{b1}{} log-odds", sensible(f64::from(maps.contribution_limit)))}>{ "\u{d7} ink" }</th>
                     <th scope="col" class="class-bars" title={format!("Softened by the temperature, {temperature}")}>
                         { "teacher " }<i class="swatch is-teacher" />{ " student " }<i class="swatch is-student" />
-                        { if temperature == "1" { ", %".to_owned() } else { format!(", % at temperature {temperature}") } }
+                        { if temperature == "1" { " in %".to_owned() } else { format!(" in %, T = {temperature}") } }
                     </th>
                 </tr>
             </thead>

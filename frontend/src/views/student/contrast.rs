@@ -13,7 +13,7 @@ use crate::{
         mark::{MarkedLabel, Role},
         shared::Shared,
     },
-    plots::{heatmap::HeatmapImage, legend::DivergingLegend},
+    plots::{heatmap::HeatmapImage, legend::DivergingLegend, regions},
 };
 
 /// What the numbers of weight maps count.
@@ -56,7 +56,7 @@ pub(super) fn Contrast(props: &ContrastProps) -> Html {
         <div class="contrast">
             <HeatmapImage heatmap={(*heatmap).clone()} {limit} {ink} class="contrast-map"
                 alt={match props.large {
-                    None => format!("Map of what speaks for {towards} and what for {against}"),
+                    None => regions::describe(&heatmap, &towards, &against),
                     Some(label) => format!("Map of what speaks for {}", label_name(&props.names, label)),
                 }} />
             <div class="contrast-words">

@@ -39,7 +39,13 @@ pub(super) fn Controls(props: &ControlsProps) -> Html {
             on_draft.emit(changed);
         })
     };
-    let number = |id: &'static str, label: &'static str, help: &'static str, value: f64, default: f64, range: NumberRange, set: fn(&mut StudentSpec, f64)| {
+    let number = |id: &'static str,
+                  label: &'static str,
+                  help: &'static str,
+                  value: f64,
+                  default: f64,
+                  range: NumberRange,
+                  set: fn(&mut StudentSpec, f64)| {
         html! { <NumberBox key={id} {id} {label} {help} {value} {default} {range} on_change={change(set)} on_valid={on_valid.clone()} /> }
     };
     let on_solver = {

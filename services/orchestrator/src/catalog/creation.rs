@@ -5,9 +5,10 @@ use domain::{
     Architecture, Autoencoder, AutoencoderRecipe, Error, ModelState, Progress, ResourceName, Result, Teacher,
     TeacherRecipe, TeacherSource, TrainingPhase, Violations,
 };
+use uuid::Uuid;
 
 use super::{Catalog, models::check_ready, training::Job};
-use crate::operations::{NewOperation, Operation, OperationHandle, OperationProgress};
+use crate::operations::{NewOperation, Operation, OperationHandle};
 
 /// Longest display name in characters.
 const MAX_DISPLAY_NAME: usize = 200;
@@ -48,12 +49,11 @@ impl Catalog {
         let _naming = self.inner.naming.lock().await;
         let NewTeacher { id, display_name, recipe, request_id, fingerprint } = new;
         let mut violations = Violations::default();
-        let known = violations.take("", self.inner.operations.existing(&request_id, &fingerprint));
-        if let Some(Some(operation)) = known {
+        let identity = ("teacher_id", id.as_str());
+        let name = check_identity(&mut violations, ResourceName::TEACHER, identity, &display_name, &request_id);
+        if let Some(operation) = self.repeated(&mut violations, &request_id, &fingerprint) {
             return Ok(operation);
         }
-        let name = violations.take("teacher_id", ResourceName::new(ResourceName::TEACHER, &[&id]));
-        check_display_name(&mut violations, &display_name);
         violations.take("recipe", recipe.validate());
         let splits = [
             ("training_split", recipe.training_split.as_str()),
@@ -96,12 +96,11 @@ impl Catalog {
         let _naming = self.inner.naming.lock().await;
         let NewAutoencoder { id, display_name, recipe, request_id, fingerprint } = new;
         let mut violations = Violations::default();
-        let known = violations.take("", self.inner.operations.existing(&request_id, &fingerprint));
-        if let Some(Some(operation)) = known {
+        let identity = ("autoencoder_id", id.as_str());
+        let name = check_identity(&mut violations, ResourceName::AUTOENCODER, identity, &display_name, &request_id);
+        if let Some(operation) = self.repeated(&mut violations, &request_id, &fingerprint) {
             return Ok(operation);
         }
-        let name = violations.take("autoencoder_id", ResourceName::new(ResourceName::AUTOENCODER, &[&id]));
-        check_display_name(&mut violations, &display_name);
         violations.take("recipe", recipe.validate());
         let splits = [("training_split", recipe.training_split.as_str())];
         self.check_splits(&mut violations, &recipe.dataset, &splits).await?;
@@ -163,6 +162,12 @@ impl Catalog {
         Ok(())
     }
 
+    /// The operation that the same request began before.
+    fn repeated(&self, violations: &mut Violations, request_id: &str, fingerprint: &str) -> Option<Operation> {
+        Uuid::try_parse(request_id).ok()?;
+        violations.take("", self.inner.operations.existing(request_id, fingerprint)).flatten()
+    }
+
     fn begin(
         &self,
         target: &ResourceName,
@@ -170,7 +175,7 @@ impl Catalog {
         request_id: String,
         fingerprint: String,
     ) -> Result<OperationHandle> {
-        let progress = OperationProgress::Training(queued(epoch_count));
+        let progress = queued(epoch_count);
         self.inner.operations.begin(NewOperation { request_id, fingerprint, target: target.clone(), progress })
     }
 
@@ -219,14 +224,24 @@ impl Catalog {
     }
 }
 
-fn check_display_name(violations: &mut Violations, display_name: &str) {
+/// Notes what is wrong with a new model's id, display name and request id; answers its name.
+pub fn check_identity(
+    violations: &mut Violations,
+    collections: &[&str],
+    (id_field, id): (&str, &str),
+    display_name: &str,
+    request_id: &str,
+) -> Option<ResourceName> {
+    let is_uuid = request_id.is_empty() || Uuid::try_parse(request_id).is_ok();
+    violations.check(is_uuid, "request_id", || "is not a UUID".to_owned());
     violations.check(display_name.chars().count() <= MAX_DISPLAY_NAME, "display_name", || {
         format!("is longer than {MAX_DISPLAY_NAME} characters")
     });
+    violations.take(id_field, ResourceName::new(collections, &[id]))
 }
 
 /// The progress of a training that waits for its turn.
-pub(super) fn queued(epoch_count: u32) -> Progress {
+pub(crate) fn queued(epoch_count: u32) -> Progress {
     Progress {
         phase: TrainingPhase::Queued,
         epoch: 0,

@@ -40,8 +40,8 @@ pub struct ExamplePage {
 }
 
 impl ExampleQuery {
-    /// Every wrong field at once.
-    pub fn validate(&self, dataset: &Dataset) -> Result<()> {
+    /// Every wrong field at once. `names_teacher`: one was named, even if its name cannot be read.
+    pub fn validate(&self, dataset: &Dataset, names_teacher: bool) -> Result<()> {
         let mut violations = Violations::default();
         let has_split = dataset.splits.iter().any(|split| split.id == self.split);
         violations.check(has_split, "split", || {
@@ -57,7 +57,7 @@ impl ExampleQuery {
             });
         }
         let needs_teacher = self.filter.needs_teacher() || self.order != ExampleOrder::Index;
-        violations.check(!needs_teacher || self.teacher.is_some(), "teacher", || {
+        violations.check(!needs_teacher || names_teacher, "teacher", || {
             "is required for predicted_label, errors_only and orders other than by index".to_owned()
         });
         violations.finish()
@@ -68,7 +68,7 @@ impl Catalog {
     /// At most `count` examples of a list, from position `start`; fewer where images are large.
     pub async fn list_examples(&self, query: &ExampleQuery, start: usize, count: usize) -> Result<ExamplePage> {
         let dataset = self.dataset(&query.dataset).await?;
-        query.validate(&dataset)?;
+        query.validate(&dataset, query.teacher.is_some())?;
         let evaluation = match &query.teacher {
             Some(teacher) if query.filter.needs_teacher() || query.order != ExampleOrder::Index => {
                 Some(self.evaluation(teacher, &query.dataset, &query.split).await?)

@@ -23,7 +23,7 @@ pub struct ModelSet {
 
 /// The models of this process. Memory changes after the record does, so nothing is seen that a restart
 /// would not know.
-pub struct Models {
+pub(super) struct Models {
     set: Mutex<ModelSet>,
     records: Arc<dyn Records>,
     /// Counts changes; watchers look at the set when it moves.
@@ -32,7 +32,7 @@ pub struct Models {
 
 impl Models {
     /// Reads what is on record.
-    pub async fn load(records: Arc<dyn Records>) -> Result<Self> {
+    pub(super) async fn load(records: Arc<dyn Records>) -> Result<Self> {
         let teachers = records.teachers().await?.into_iter().map(|t| (t.name.clone(), Arc::new(t))).collect();
         let autoencoders = records.autoencoders().await?.into_iter().map(|a| (a.name.clone(), Arc::new(a))).collect();
         let set = Mutex::new(ModelSet { datasets: BTreeMap::new(), teachers, autoencoders });
@@ -40,22 +40,22 @@ impl Models {
     }
 
     /// All of them at this moment.
-    pub fn snapshot(&self) -> ModelSet {
+    pub(super) fn snapshot(&self) -> ModelSet {
         self.set().clone()
     }
 
     /// One teacher.
-    pub fn teacher(&self, name: &ResourceName) -> Result<Arc<Teacher>> {
+    pub(super) fn teacher(&self, name: &ResourceName) -> Result<Arc<Teacher>> {
         self.set().teachers.get(name).cloned().ok_or_else(|| not_found(name))
     }
 
     /// One autoencoder.
-    pub fn autoencoder(&self, name: &ResourceName) -> Result<Arc<Autoencoder>> {
+    pub(super) fn autoencoder(&self, name: &ResourceName) -> Result<Arc<Autoencoder>> {
         self.set().autoencoders.get(name).cloned().ok_or_else(|| not_found(name))
     }
 
     /// Writes a new or changed teacher.
-    pub async fn put_teacher(&self, teacher: Teacher) -> Result<()> {
+    pub(super) async fn put_teacher(&self, teacher: Teacher) -> Result<()> {
         self.records.put_teacher(&teacher).await?;
         self.set().teachers.insert(teacher.name.clone(), Arc::new(teacher));
         self.changed();
@@ -63,7 +63,7 @@ impl Models {
     }
 
     /// Writes a new or changed autoencoder.
-    pub async fn put_autoencoder(&self, autoencoder: Autoencoder) -> Result<()> {
+    pub(super) async fn put_autoencoder(&self, autoencoder: Autoencoder) -> Result<()> {
         self.records.put_autoencoder(&autoencoder).await?;
         self.set().autoencoders.insert(autoencoder.name.clone(), Arc::new(autoencoder));
         self.changed();
@@ -71,7 +71,7 @@ impl Models {
     }
 
     /// Notes which data sets there are. They never change, so only new ones count.
-    pub fn note_datasets(&self, datasets: Vec<Dataset>) {
+    pub(super) fn note_datasets(&self, datasets: Vec<Dataset>) {
         let news = {
             let mut set = self.set();
             let known = set.datasets.len();
@@ -86,7 +86,7 @@ impl Models {
     }
 
     /// Forgets a model of either kind.
-    pub async fn delete(&self, name: &ResourceName) -> Result<()> {
+    pub(super) async fn delete(&self, name: &ResourceName) -> Result<()> {
         self.records.delete(name).await?;
         {
             let mut set = self.set();
@@ -98,7 +98,7 @@ impl Models {
     }
 
     /// Moves whenever a model does.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
@@ -115,7 +115,7 @@ impl Models {
 const RETRY_AFTER_MS: u64 = 2_000;
 
 /// `Ok` for a model that can answer.
-pub fn check_ready(name: &ResourceName, state: &ModelState, operation: &str) -> Result<()> {
+pub(super) fn check_ready(name: &ResourceName, state: &ModelState, operation: &str) -> Result<()> {
     match state {
         ModelState::Ready => Ok(()),
         ModelState::Training => Err(Error::ModelNotReady {
@@ -133,7 +133,7 @@ pub fn check_ready(name: &ResourceName, state: &ModelState, operation: &str) -> 
 }
 
 /// The singular noun of a model's collection, for errors.
-pub fn kind(name: &ResourceName) -> &'static str {
+pub(super) fn kind(name: &ResourceName) -> &'static str {
     if name.as_str().starts_with("teachers/") { "TEACHER" } else { "AUTOENCODER" }
 }
 

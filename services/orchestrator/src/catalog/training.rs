@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::Catalog;
 use crate::{
-    operations::{OperationHandle, OperationProgress},
+    operations::OperationHandle,
     ports::{TrainingStream, TrainingUpdate},
 };
 
@@ -223,7 +223,7 @@ fn may_pass(error: &Error) -> bool {
 /// Keeps the loss curve of the training while the evaluation, which has none, goes on.
 fn report(handle: &OperationHandle, mut progress: Progress) {
     if progress.loss_curve.is_empty()
-        && let Some(OperationProgress::Training(before)) = handle.operation().map(|operation| operation.progress)
+        && let Some(before) = handle.operation().map(|operation| operation.progress)
     {
         progress.loss_curve = before.loss_curve;
         if progress.phase == TrainingPhase::Evaluating {
@@ -241,12 +241,11 @@ fn report(handle: &OperationHandle, mut progress: Progress) {
             (position - 1) % excess == 0 && position - 1 + excess <= last || position - 1 == last
         });
     }
-    handle.report(OperationProgress::Training(progress));
+    handle.report(progress);
 }
 
 fn report_finished(handle: &OperationHandle) {
-    if let Some(OperationProgress::Training(progress)) = handle.operation().map(|operation| operation.progress) {
-        let finished = Progress { phase: TrainingPhase::Finished, remaining_seconds: 0.0, ..progress };
-        handle.report(OperationProgress::Training(finished));
+    if let Some(progress) = handle.operation().map(|operation| operation.progress) {
+        handle.report(Progress { phase: TrainingPhase::Finished, remaining_seconds: 0.0, ..progress });
     }
 }

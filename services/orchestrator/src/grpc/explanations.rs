@@ -16,6 +16,7 @@ use runtime::{call::Context, page::Page, status::from_error};
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
+pub(crate) use self::present::operation;
 use crate::explanations::Explanations;
 
 /// Students a page by default, and at most: each is about 100 KB.

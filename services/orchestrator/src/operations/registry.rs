@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use domain::{Error, ResourceName, Result};
+use domain::{Error, Progress, ResourceName, Result};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{MAX_OPERATION_COUNT, Operation, OperationProgress};
+use super::{MAX_OPERATION_COUNT, Operation};
 
 /// One operation with those who follow it.
 pub(super) struct Entry {
@@ -29,6 +29,11 @@ impl Entry {
 
     pub(super) fn cancel(&self) {
         self.cancellation.cancel();
+    }
+
+    /// Whether it runs or has ended at `since` or later.
+    pub(super) fn is_recent(&self, since: i64) -> bool {
+        self.state.borrow().end_time.is_none_or(|end_time| end_time >= since)
     }
 
     fn is_done(&self) -> bool {
@@ -104,7 +109,7 @@ impl Registry {
     }
 
     /// Progress is not written down: after a restart the work itself knows how far it was.
-    pub(super) fn report(&mut self, name: &ResourceName, progress: OperationProgress) {
+    pub(super) fn report(&mut self, name: &ResourceName, progress: Progress) {
         if let Some(entry) = self.entries.get(name).filter(|entry| !entry.is_done()) {
             entry.state.send_modify(|operation| operation.progress = progress);
         }
@@ -127,24 +132,8 @@ impl Registry {
         }
     }
 
-    pub(super) fn list(&self, after: Option<u64>, count: usize) -> (Vec<Operation>, Option<u64>) {
-        let older = self.by_position.range(..after.unwrap_or(u64::MAX)).rev();
-        let mut found: Vec<(u64, &Entry)> =
-            older.filter_map(|(&at, name)| Some((at, self.entries.get(name)?))).take(count + 1).collect();
-        let has_more = found.len() > count;
-        found.truncate(count);
-        let next = found.last().filter(|_| has_more).map(|(position, _)| *position);
-        (found.into_iter().map(|(_, entry)| entry.operation()).collect(), next)
-    }
-
-    /// Trainings that run or have ended at `since` or later.
-    pub(super) fn trainings_since(&self, since: i64) -> Vec<Operation> {
-        let is_recent = |entry: &&Entry| {
-            let operation = entry.state.borrow();
-            matches!(operation.progress, OperationProgress::Training(_))
-                && operation.end_time.is_none_or(|end_time| end_time >= since)
-        };
-        self.entries.values().filter(is_recent).map(Entry::operation).collect()
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Entry> {
+        self.by_position.values().rev().filter_map(|name| self.entries.get(name))
     }
 
     /// Takes what has yet to be written, each with its state, or `None` where it was removed.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Error, ResourceName, Result, Stage};
+use domain::{Error, Progress, ResourceName, Result};
 
 use super::*;
 use crate::records::StoredRecords;
@@ -22,13 +22,13 @@ fn new(request_id: &str) -> NewOperation {
     NewOperation {
         request_id: request_id.to_owned(),
         fingerprint: "f".to_owned(),
-        target: ResourceName::parse("explanations/x", ResourceName::EXPLANATION).unwrap(),
+        target: ResourceName::parse("teachers/t", ResourceName::TEACHER).unwrap(),
         progress: progress(0),
     }
 }
 
-fn progress(labeled_neighbor_count: usize) -> OperationProgress {
-    OperationProgress::Explanation { stage: Stage::Labeling, labeled_neighbor_count, neighbor_count: 100 }
+fn progress(step: u64) -> Progress {
+    Progress { step, ..crate::catalog::queued(3) }
 }
 
 fn reason(result: Result<Operation>) -> &'static str {
@@ -100,7 +100,7 @@ async fn a_restart_knows_what_ended_and_lets_owners_resume_the_rest() {
             let name = handle.name().clone();
             match i {
                 0 => handle.finish(Ok(())),
-                1 => handle.finish(Err(Error::invalid("student.l2", "must be above 0"))),
+                1 => handle.finish(Err(Error::invalid("recipe.seed", "must be above 0"))),
                 _ => handle.abandon(),
             }
             name
@@ -109,7 +109,7 @@ async fn a_restart_knows_what_ended_and_lets_owners_resume_the_rest() {
     before.write_down().await.unwrap();
     let after = load(&records).await;
     assert_eq!(after.get(&names[0]).unwrap().outcome, Some(Ok(())));
-    let failed = Some(Err(Error::invalid("student.l2", "must be above 0")));
+    let failed = Some(Err(Error::invalid("recipe.seed", "must be above 0")));
     assert_eq!(after.get(&names[1]).unwrap().outcome, failed);
     assert!(after.resume(&names[0]).is_none());
     let resumed = after.resume(&names[2]).unwrap();
@@ -127,7 +127,7 @@ async fn a_restart_knows_what_ended_and_lets_owners_resume_the_rest() {
 }
 
 #[tokio::test]
-async fn pages_are_newest_first_and_the_oldest_finished_are_forgotten() {
+async fn lists_are_newest_first_and_the_oldest_finished_are_forgotten() {
     let (operations, records) = operations().await;
     let running = operations.begin(new("")).unwrap();
     let mut last = running.name().clone();
@@ -136,11 +136,10 @@ async fn pages_are_newest_first_and_the_oldest_finished_are_forgotten() {
         last = handle.name().clone();
         handle.finish(Ok(()));
     }
-    let (first_page, next) = operations.list(None, 600);
-    let (second_page, end) = operations.list(next, 600);
-    assert_eq!((first_page.len(), second_page.len(), end), (600, 400, None));
-    assert_eq!(first_page[0].name, last);
-    assert_eq!(second_page[399].name, *running.name(), "it runs, so it is kept");
+    let listed = operations.list();
+    assert_eq!(listed.len(), MAX_OPERATION_COUNT);
+    assert_eq!(listed[0].name, last);
+    assert_eq!(listed[MAX_OPERATION_COUNT - 1].name, *running.name(), "it runs, so it is kept");
     operations.write_down().await.unwrap();
     assert_eq!(records.operations().await.unwrap().len(), MAX_OPERATION_COUNT);
     running.finish(Ok(()));

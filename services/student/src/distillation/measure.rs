@@ -11,6 +11,9 @@ use super::{
     samples::{FOLD_COUNT, Part, Samples},
 };
 
+/// Means below this are rounding: every probability is only known to about 1e-16 of itself.
+const ROUNDING: f64 = 1e-12;
+
 /// Sums over the neighbors that were held out so far.
 #[derive(Debug, Default)]
 pub(super) struct HeldOut {
@@ -59,13 +62,15 @@ impl HeldOut {
         let count = self.rows.len() as f64;
         let total_squares = total_squares(samples, &self.rows);
         // Without any variance there is nothing to explain, and nothing was.
-        let r_squared = if total_squares > 0.0 { 1.0 - self.residual_squares / total_squares } else { 0.0 };
+        let varies = total_squares / count > ROUNDING * ROUNDING;
+        let r_squared = if varies { 1.0 - self.residual_squares / total_squares } else { 0.0 };
+        let mean_kl = |sum: f64| if sum / count > ROUNDING { sum / count } else { 0.0 };
         HeldOutFidelity {
             neighbor_count: self.rows.len(),
             top1_agreement: self.agreed as f64 / count,
             majority_baseline: self.majority_hits as f64 / count,
-            mean_kl: self.kl / count,
-            constant_kl: self.constant_kl / count,
+            mean_kl: mean_kl(self.kl),
+            constant_kl: mean_kl(self.constant_kl),
             r_squared,
         }
     }

@@ -31,7 +31,8 @@ impl<'a> Steps<'a> {
         steps_per_fit: u32,
         observe: &'a mut dyn FnMut(FitProgress) -> Result<()>,
     ) -> Self {
-        let progress = FitProgress { neighbor_count, iteration: 0, iteration_count: fit_count * steps_per_fit, loss: 0.0 };
+        let progress =
+            FitProgress { neighbor_count, iteration: 0, iteration_count: fit_count * steps_per_fit, loss: 0.0 };
         Self { observe, progress, steps_per_fit, fit_end: 0 }
     }
 

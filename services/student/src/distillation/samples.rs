@@ -42,8 +42,9 @@ pub(crate) struct Samples {
     pub(crate) row_count: usize,
     /// Classes.
     pub(crate) label_count: usize,
-    /// Positions in the image of the pixels that vary over neighbors and instance, ascending. A pixel
-    /// that never varies gets weight 0 from every penalized fit, so it is left out of all of them.
+    /// Positions in the image of the pixels that vary over neighbors and instance, ascending. The best
+    /// weight of a pixel that never varies is 0, since the bias does its work without a penalty; so it
+    /// is left out of every fit.
     pub(crate) active: Vec<usize>,
     /// `[row][active]`
     bytes: Vec<u8>,
@@ -75,7 +76,8 @@ impl Samples {
         let row_count = pixels.len() / pixel_count;
         let varying = varying_pixels(pixels, pixel_count);
         if !varying.contains(&true) {
-            let description = format!("all {row_count} neighbors are the same image: choose a larger radius or wider ranges");
+            let description =
+                format!("all {row_count} neighbors are the same image: choose a larger radius or wider ranges");
             return Err(Error::NeighborhoodDegenerate { description });
         }
         let differs = |pixel: usize| varying[pixel] || instance[pixel] != pixels[pixel];
@@ -149,8 +151,7 @@ mod tests {
     #[test]
     fn only_pixels_that_vary_are_kept() {
         let pixels = [5, 0, 9, 5, 1, 9, 5, 2, 9];
-        let samples =
-            Samples::new(&pixels, &[0.0; 6], &[5, 0, 8], &[1.0, 3.0], Temperature::TWO).unwrap();
+        let samples = Samples::new(&pixels, &[0.0; 6], &[5, 0, 8], &[1.0, 3.0], Temperature::TWO).unwrap();
         assert_eq!(samples.active, [1, 2]);
         assert_eq!(samples.row(2), [2, 9]);
         assert_eq!(samples.instance, [0, 8]);

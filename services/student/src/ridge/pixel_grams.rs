@@ -176,4 +176,3 @@ fn add_products(products: &Mat<f32>, gram: &mut Gram) {
 fn add(gram: &[i32], total: &mut Gram) {
     total.iter_mut().zip(gram).for_each(|(total, value)| *total += value);
 }
-

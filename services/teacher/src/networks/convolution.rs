@@ -1,7 +1,7 @@
 //! The layers that networks are made of: a convolution with its batch-norm as it is trained, and the
 //! dense layer at the end.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Whether batch-norms use the batch's own statistics and update the running ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Convolution for ConvBn {
     }
 }
 
-/// x Wᵀ + b, in f32.
+/// x Wᵀ + b, in the kind of its weights: f32 also where the convolutions before it compute in bf16.
 pub struct Dense {
     /// `[label, input]`
     pub weight: Tensor,
@@ -78,9 +78,9 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// `[image, input]` of any kind → `[image, label]` f32.
+    /// `[image, input]` of any kind → `[image, label]`.
     pub fn apply(&self, x: &Tensor) -> Tensor {
-        x.to_kind(Kind::Float).linear(&self.weight, Some(&self.bias))
+        x.to_kind(self.weight.kind()).linear(&self.weight, Some(&self.bias))
     }
 
     /// A copy without gradients.

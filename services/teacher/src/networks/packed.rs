@@ -59,9 +59,9 @@ impl PackedConv {
             }
         }
         sides.shrink(kernel, layer.stride, layer.padding);
-        let weight = weight.to_kind(kind).contiguous().to_mkldnn(None);
+        let weight = weight.to_kind(kind).contiguous().to_mkldnn();
         let weight = weight.mkldnn_reorder_conv2d_weight(padding, stride, [1, 1], 1, None::<&[i64]>);
-        Self { weight, bias: bias.to_kind(kind).to_mkldnn(None), stride, padding }
+        Self { weight, bias: bias.to_kind(kind).to_mkldnn(), stride, padding }
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
         let expected = layer.apply(&x, Mode::Evaluate).detach();
         let mut sides = Sides::new((side, side));
         let packed = PackedConv::new(&layer, Kind::Float, &mut sides);
-        let got = packed.apply(&x.to_mkldnn(None), Mode::Evaluate).to_dense(None, false);
+        let got = packed.apply(&x.to_mkldnn(), Mode::Evaluate).to_dense(None, false);
         assert_eq!(got.size()[2..], [sides.height, sides.width]);
         let gap = (got - &expected).abs().max().double_value(&[]) / expected.abs().max().double_value(&[]);
         assert!(gap < 1e-5, "kernel {kernel}, stride {stride}, side {side}: relative gap {gap}");

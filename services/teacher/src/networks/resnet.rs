@@ -101,8 +101,8 @@ impl<C: Convolution> Layers for Resnet50<C> {
         for block in &self.blocks {
             x = block.apply(&x, mode);
         }
-        let x = plain_layout(x).to_kind(Kind::Float); // [image, 2048, row, column]
-        self.head.apply(&x.mean_dim(&[2i64, 3][..], false, Kind::Float))
+        let x = plain_layout(x).to_kind(self.head.weight.kind()); // [image, 2048, row, column]
+        self.head.apply(&x.mean_dim(&[2i64, 3][..], false, None))
     }
 }
 

@@ -46,7 +46,7 @@ impl<C: Convolution> Layers for SmallCnn<C> {
         let x = self.first.apply(images, mode).relu_();
         let x = self.second.apply(&x, mode).relu_();
         // Row-major before flattening: the dense layer counts channel by channel, whatever the strides.
-        let x = plain_layout(x).to_kind(Kind::Float).contiguous(); // [image, 32, row, column]
+        let x = plain_layout(x).contiguous(); // [image, 32, row, column]
         self.head.apply(&x.flatten(1, -1))
     }
 }

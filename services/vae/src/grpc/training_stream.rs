@@ -15,7 +15,7 @@ enum State {
 
 /// The first message is where the training stands now. When the process drains, the training is stopped
 /// with its state kept, and the caller is told that the service is going.
-pub(crate) fn progress_stream(
+pub(super) fn progress_stream(
     task: LongTask<Progress, Trained>,
     draining: CancellationToken,
 ) -> impl Stream<Item = Result<raw::TrainAutoencoderResponse>> + Send {

@@ -1,0 +1,41 @@
+//! A button that saves a text as a file.
+
+use gloo::{
+    file::{Blob, ObjectUrl},
+    utils::document,
+};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
+use yew::prelude::*;
+
+/// What to show.
+#[derive(Properties, PartialEq)]
+pub struct ExportButtonProps {
+    /// The file's name and its text, made when the button is pressed.
+    pub file: Callback<(), (String, String)>,
+}
+
+/// The button.
+#[component]
+pub fn ExportButton(props: &ExportButtonProps) -> Html {
+    let file = props.file.clone();
+    let on_click = Callback::from(move |_: MouseEvent| {
+        let (name, text) = file.emit(());
+        save(&name, &text);
+    });
+    html! {
+        <button class="link" type="button" onclick={on_click} title="Save every number of this explanation as JSON">{ "Export" }</button>
+    }
+}
+
+/// A browser that refuses saves nothing, and says so itself.
+fn save(name: &str, text: &str) -> Option<()> {
+    let url = ObjectUrl::from(Blob::new_with_options(text, Some("application/json")));
+    let link = document().create_element("a").ok()?.dyn_into::<HtmlElement>().ok()?;
+    link.set_attribute("href", &url).ok()?;
+    link.set_attribute("download", name).ok()?;
+    link.click();
+    // The browser has taken the address by the time the next task runs.
+    gloo::timers::callback::Timeout::new(1_000, move || drop(url)).forget();
+    Some(())
+}

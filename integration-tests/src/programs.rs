@@ -1,0 +1,86 @@
+//! The system as separate programs: finds the binaries beside the tests, starts them on ports of their own
+//! and ends them.
+
+use std::{
+    env, io,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
+
+/// A debug build opens its store and its port well within this.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// Between two looks at a port that is not open yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A program that runs and listens. Dropping it kills it.
+pub struct Program {
+    /// Where it listens.
+    pub address: SocketAddr,
+    child: Child,
+}
+
+impl Program {
+    /// Starts `name` from the folder of built programs and waits until its port is open.
+    ///
+    /// # Panics
+    /// When it is not built, ends early or opens no port in time.
+    pub async fn start(name: &str, arguments: &[(&str, &str)]) -> Self {
+        let binary = binary(name);
+        let address = free_address();
+        let log = env::var("DEEPER_LOG").unwrap_or_else(|_| "warn".to_owned());
+        let mut command = Command::new(&binary);
+        command.arg("--listen").arg(address.to_string());
+        command.args(arguments.iter().flat_map(|(flag, value)| [flag, value]));
+        command.env("DEEPER_LOG", log).stdin(Stdio::null()).kill_on_drop(true);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary.display()));
+        let mut program = Self { address, child };
+        let give_up_at = Instant::now() + START_LIMIT;
+        while TcpStream::connect(address).await.is_err() {
+            if let Ok(Some(status)) = program.child.try_wait() {
+                panic!("{name} ended with {status} before its port was open");
+            }
+            assert!(Instant::now() < give_up_at, "{name} opened no port in time");
+            sleep(LOOK_AGAIN).await;
+        }
+        program
+    }
+
+    /// For configurations of other programs.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// SIGKILL: no drain, no last checkpoint.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("a child can be killed");
+    }
+}
+
+/// The path of a built program: tests lie one folder below.
+///
+/// # Panics
+/// When it is not built.
+pub fn binary(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a running program has a path");
+    let folder = test.parent().and_then(Path::parent).expect("tests lie below the folder of programs");
+    let path = folder.join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(path.is_file(), "{} is missing: `cargo xtask test` builds it before the tests", path.display());
+    path
+}
+
+/// A port that is free now. Another program could take it before ours does; then ours ends and says so.
+fn free_address() -> SocketAddr {
+    let bound: io::Result<SocketAddr> = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    bound.expect("a port is free")
+}

@@ -1,0 +1,60 @@
+//! How the orchestrator is set up as a process of its own.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use domain::{Result, Violations};
+use http::Uri;
+use runtime::config::Validate;
+
+use crate::bootstrap::BootstrapTeacher;
+
+/// The public face: catalog, explanations and operations, and the page.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "orchestrator", version)]
+pub struct Config {
+    /// Address to listen on, for gRPC, grpc-web and the page.
+    #[arg(long, env = "DEEPER_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Folder of the artifact store, shared with teacher and vae.
+    #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts")]
+    pub artifacts: PathBuf,
+    /// Folder of the built page; without it only the API is served.
+    #[arg(long, env = "DEEPER_PAGE_DIR")]
+    pub page_dir: Option<PathBuf>,
+    /// The teacher service.
+    #[arg(long, env = "DEEPER_TEACHER_ADDRESS", default_value = "http://127.0.0.1:8081")]
+    pub teacher_address: String,
+    /// The vae service.
+    #[arg(long, env = "DEEPER_VAE_ADDRESS", default_value = "http://127.0.0.1:8082")]
+    pub vae_address: String,
+    /// The student service.
+    #[arg(long, env = "DEEPER_STUDENT_ADDRESS", default_value = "http://127.0.0.1:8083")]
+    pub student_address: String,
+    /// Folder with MNIST's four IDX files, imported at the first start.
+    #[arg(long, env = "DEEPER_MNIST_DIR")]
+    pub mnist_dir: Option<PathBuf>,
+    /// Which teacher is trained on MNIST at the first start, with an autoencoder after it.
+    #[arg(long, env = "DEEPER_BOOTSTRAP_TEACHER", value_enum, default_value = "none")]
+    pub bootstrap_teacher: BootstrapTeacher,
+}
+
+impl Validate for Config {
+    fn validate(&self) -> Result<()> {
+        let mut violations = Violations::default();
+        violations.check(self.page_dir.as_ref().is_none_or(|folder| folder.is_dir()), "--page-dir", || {
+            "is not a folder".to_owned()
+        });
+        for (flag, address) in [
+            ("--teacher-address", &self.teacher_address),
+            ("--vae-address", &self.vae_address),
+            ("--student-address", &self.student_address),
+        ] {
+            violations.check(is_address(address), flag, || format!("{address:?} is not http://host:port"));
+        }
+        violations.finish()
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.port_u16().is_some())
+}

@@ -1,0 +1,51 @@
+//! The whole system in one process: the four services over in-memory pipes, their artifacts in one
+//! folder, page and API on one port. They do not know that they are not alone.
+
+mod config;
+
+use std::sync::Arc;
+
+use artifacts::Artifacts;
+use domain::{Error, Result};
+use orchestrator::{Services, bootstrap::Bootstrap};
+use runtime::{channel::in_process, gate::Gate, long::TrainingQueue, server::tcp};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use vae::stored::StoredModels;
+
+pub use self::config::Config;
+
+/// Runs until `shutdown` is cancelled. The port is open at once; the import of the data set and the
+/// trainings follow. Must be called on a tokio runtime of several threads.
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
+    let artifacts = Artifacts::open_folder(&config.data_dir.join("artifacts"))?;
+    // One machine's compute is one shared resource, whoever asks for it.
+    let gate = Gate::new();
+    let trainings = TrainingQueue::new(gate.clone());
+    let teachers = teacher::torch_models(&config.compute, artifacts.clone(), gate.clone(), trainings.clone())?;
+    let device = config.device().device()?;
+    let autoencoders = StoredModels::new(artifacts.clone(), gate.clone(), trainings, device, config.thread_count());
+
+    let (teacher, teacher_calls) = in_process("teacher");
+    let (vae, vae_calls) = in_process("vae");
+    let (student, student_calls) = in_process("student");
+    // The services end after the orchestrator, which still asks them while it drains.
+    let stop = CancellationToken::new();
+    let mut services = JoinSet::new();
+    services.spawn(teacher::serve(teachers, teacher_calls, stop.clone()));
+    services.spawn(vae::serve(Arc::new(autoencoders), vae_calls, stop.clone()));
+    services.spawn(student::serve(gate, student_calls, stop.clone()));
+
+    let bootstrap = Bootstrap::mnist(Some(config.mnist_dir()), config.bootstrap_teacher);
+    let connected = Services::connected(artifacts, teacher, vae, student);
+    let orchestrator = Services { page_folder: config.page_dir, bootstrap, ..connected };
+    let facing = orchestrator::serve(orchestrator, tcp(listener), shutdown.clone());
+    let outcome = tokio::select! {
+        outcome = facing => outcome,
+        // None of them ends before it is told to.
+        ended = services.join_next() => Err(Error::unexpected(format!("a service has ended: {ended:?}"))),
+    };
+    stop.cancel();
+    while services.join_next().await.is_some() {}
+    outcome
+}
