@@ -25,6 +25,8 @@ use tonic_web_wasm_client::{Client, options::FetchOptions};
 pub use explanations::{Fitting, StudentAnswer};
 pub use trace::Tracer;
 
+use crate::components::problem::SERVER;
+
 /// Longest wait for an answer that is not a stream.
 const UNARY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -120,7 +122,7 @@ fn error_of(status: &Status) -> Error {
         if let Some(error) = error.downcast_ref::<tonic_web_wasm_client::Error>() {
             return match error {
                 tonic_web_wasm_client::Error::TonicStatusError(inner) => status::to_error(inner),
-                _ => Error::UpstreamUnavailable { service: "Deeper".to_owned() },
+                _ => Error::UpstreamUnavailable { service: SERVER.to_owned() },
             };
         }
         cause = error.source();

@@ -7,6 +7,8 @@ pub mod failure;
 pub mod known;
 pub mod programs;
 pub mod sandbox;
+pub mod small;
+pub mod trust;
 pub mod web;
 pub mod world;
 

@@ -33,8 +33,15 @@ impl Program {
     /// # Panics
     /// When it is not built, ends early or opens no port in time.
     pub async fn start(name: &str, arguments: &[(&str, &str)]) -> Self {
+        Self::start_at(free_address(), name, arguments).await
+    }
+
+    /// As [`Program::start`], where others expect it.
+    ///
+    /// # Panics
+    /// As [`Program::start`].
+    pub async fn start_at(address: SocketAddr, name: &str, arguments: &[(&str, &str)]) -> Self {
         let binary = binary(name);
-        let address = free_address();
         let log = env::var("DEEPER_LOG").unwrap_or_else(|_| "warn".to_owned());
         let mut command = Command::new(&binary);
         command.arg("--listen").arg(address.to_string());
@@ -56,6 +63,18 @@ impl Program {
     /// For configurations of other programs.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// SIGTERM, and waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end well.
+    pub async fn stop(mut self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let told = Command::new("kill").arg(id).status().await.expect("kill can be called");
+        assert!(told.success());
+        let status = self.child.wait().await.expect("a child can be waited for");
+        assert!(status.success(), "it ended with {status}");
     }
 
     /// SIGKILL: no drain, no last checkpoint.

@@ -62,12 +62,12 @@ async fn a_planted_patch_is_found_by_the_student_and_by_occlusion() {
     let student = fitted(&explanation);
     assert_eq!(student.predicted_label, 1);
     let contrast = &student.contrast_map.as_ref().unwrap().values;
-    assert_eq!(strongest(contrast, 9), patch_pixels());
+    assert_eq!(strongest(contrast, 4), patch_pixels());
 
     let request =
         raw::AttributeInstanceRequest { teacher: TEACHER.into(), instance: Some(own_image(&image)), spec: None };
     let attribution = sandbox.api.explanations.clone().attribute_instance(request).await.unwrap().into_inner();
-    assert_eq!(strongest(&attribution.heatmap.unwrap().values, 9), patch_pixels());
+    assert_eq!(strongest(&attribution.heatmap.unwrap().values, 4), patch_pixels());
 }
 
 #[tokio::test]

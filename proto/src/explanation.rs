@@ -10,7 +10,6 @@ use crate::{
     fields::{nested, required, required_from, under},
     raw::{deeper::explanation::v1 as raw, google::rpc},
     rpc::{error_from_rpc, rpc_from_error},
-
     students::student,
 };
 
@@ -117,9 +116,9 @@ fn state(state: raw::State, error: Option<rpc::Status>) -> ExplanationState {
         raw::State::Unspecified | raw::State::Queued => ExplanationState::Queued,
         raw::State::Running => ExplanationState::Running,
         raw::State::Succeeded => ExplanationState::Succeeded,
-        raw::State::Failed => ExplanationState::Failed(
-            error.map_or_else(|| Error::unexpected("failed without a reason"), error_from_rpc),
-        ),
+        raw::State::Failed => {
+            ExplanationState::Failed(error.map_or_else(|| Error::unexpected("failed without a reason"), error_from_rpc))
+        }
         raw::State::Cancelled => ExplanationState::Cancelled,
     }
 }
@@ -192,7 +191,10 @@ impl TryFrom<raw::Explanation> for Explanation {
             name: under("name", ResourceName::parse(&explanation.name, ResourceName::EXPLANATION))?,
             display_name: explanation.display_name,
             teacher: under("teacher", ResourceName::parse(&explanation.teacher, ResourceName::TEACHER))?,
-            autoencoder: under("autoencoder", ResourceName::parse(&explanation.autoencoder, ResourceName::AUTOENCODER))?,
+            autoencoder: under(
+                "autoencoder",
+                ResourceName::parse(&explanation.autoencoder, ResourceName::AUTOENCODER),
+            )?,
             instance: required_from("instance", explanation.instance)?,
             neighborhood: optional("neighborhood", explanation.neighborhood)?.unwrap_or_else(NeighborhoodSpec::default),
             student_spec: optional("student_spec", explanation.student_spec)?.unwrap_or_else(StudentSpec::default),

@@ -1,6 +1,11 @@
 //! The generated code, one module a package. It stops in this crate, in the services' faces, in their
 //! clients and in the page's `api.rs`.
-#![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated from the proto files, which carry the documentation")]
+#![allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated from the proto files, which carry the documentation"
+)]
 
 pub mod deeper {
     pub mod types {

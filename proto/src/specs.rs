@@ -221,7 +221,8 @@ pub fn architecture(value: i32) -> Result<Architecture> {
 }
 
 fn split_name(violations: &mut Violations, field: &str, value: &str) {
-    let fits = !value.is_empty() && value.len() <= 32 && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let fits =
+        !value.is_empty() && value.len() <= 32 && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     violations.check(fits, field, || "must be the id of a split, such as train".into());
 }
 

@@ -1,8 +1,7 @@
 //! Students and their fidelity.
 
 use domain::{
-    Error, Fidelity, InstanceFit, Label, LinearClassifier, ResourceName, Result, Stability, Student,
-    fidelity::Verdict,
+    Error, Fidelity, InstanceFit, Label, LinearClassifier, ResourceName, Result, Stability, Student, fidelity::Verdict,
 };
 
 use crate::{
@@ -117,4 +116,3 @@ pub fn student(name: ResourceName, fitted: raw::FittedStudent) -> Result<Student
     student.validate()?;
     Ok(student)
 }
-

@@ -1,8 +1,8 @@
 //! Images, labels, latents, heatmaps and progress, as all services pass them.
 
 use domain::{
-    Error, Heatmap, Image, ImageBatch, ImageShape, Latent, Logits, LossPoint, Progress, Result, SoftLabels, Temperature,
-    TrainingPhase,
+    Error, Heatmap, Image, ImageBatch, ImageShape, Latent, Logits, LossPoint, Progress, Result, SoftLabels,
+    Temperature, TrainingPhase,
 };
 
 use crate::raw::deeper::types::v1 as raw;
@@ -75,7 +75,10 @@ impl From<&Logits> for raw::Logits {
 /// Splits logits that travel image by image; each must be finite.
 pub fn logits_from_flat(flat: &[f32], label_count: usize) -> Result<Vec<Logits>> {
     if label_count == 0 || !flat.len().is_multiple_of(label_count) {
-        return Err(Error::invalid("logits", format!("{} values are not a multiple of {label_count} labels", flat.len())));
+        return Err(Error::invalid(
+            "logits",
+            format!("{} values are not a multiple of {label_count} labels", flat.len()),
+        ));
     }
     flat.chunks_exact(label_count).map(|values| Logits::new(values.to_vec())).collect()
 }

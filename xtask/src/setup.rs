@@ -6,6 +6,7 @@ pub(crate) mod browser;
 mod compiler;
 mod digest;
 pub(crate) mod font;
+pub(crate) mod grpcio;
 mod libtorch;
 pub(crate) mod mnist;
 mod npm;

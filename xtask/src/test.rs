@@ -13,7 +13,11 @@ pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::default();
     let ready = steps.need("setup", || {
         setup::for_building()?;
-        Ok(Ready { mnist: setup::mnist::ensure()?.into(), browser: setup::browser::ensure()? })
+        Ok(Ready {
+            mnist: setup::mnist::ensure()?.into(),
+            browser: setup::browser::ensure()?,
+            grpcio: setup::grpcio::ensure()?.into(),
+        })
     })?;
     check::take_all(&mut steps);
     let page = steps.need("the page", web::build)?;
@@ -42,6 +46,7 @@ pub(crate) fn run() -> Result<()> {
 struct Ready {
     mnist: OsString,
     browser: setup::browser::Browser,
+    grpcio: OsString,
 }
 
 impl Ready {
@@ -49,6 +54,7 @@ impl Ready {
     fn tell(&self, cargo: &mut Command, page: &Path) {
         cargo.env("DEEPER_TEST_PAGE_DIR", page);
         cargo.env("DEEPER_TEST_MNIST_DIR", &self.mnist);
+        cargo.env("DEEPER_TEST_GRPCIO_DIR", &self.grpcio);
         cargo.env("CHROMIUM", &self.browser.chromium).env("CHROMEDRIVER", &self.browser.chromedriver);
         // Several torch threads beside a compiler or another test cost several times the CPU time.
         cargo.env("OMP_NUM_THREADS", "1");

@@ -1,6 +1,8 @@
 //! Data sets: imported once from IDX files, checked then, kept as packed bytes and read whole. A data
 //! set never changes, so what has been read stays in memory.
 
+mod record;
+
 use std::{
     collections::HashMap,
     path::Path,
@@ -8,14 +10,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::{Dataset, Error, ImageBatch, ImageShape, ResourceName, Result, Split};
+use domain::{Dataset, Error, ImageBatch, ResourceName, Result, Split};
 use tokio::sync::OnceCell;
 
+use self::record::{Record, SplitRecord, one_line};
 use crate::{Artifacts, idx, store::Expect};
 
 /// Splits that are kept in memory; the two of MNIST take 55 MB.
 const MAX_CACHED_SPLITS: usize = 8;
-const FIRST_LINE: &str = "deeper dataset 1";
 
 /// All images of a split with their labels: `labels[i]` belongs to image `i`.
 #[derive(Debug, PartialEq, Eq)]
@@ -179,83 +181,9 @@ impl DatasetCache {
     }
 }
 
-/// The text that ties a data set's files together.
-struct Record {
-    display_name: String,
-    label_names: Vec<String>,
-    shape: Option<ImageShape>,
-    splits: Vec<SplitRecord>,
-}
-
-struct SplitRecord {
-    split: Split,
-    images_digest: String,
-    labels_digest: String,
-}
-
-impl Record {
-    fn dataset(&self, name: ResourceName) -> Result<Dataset> {
-        let shape = self.shape.ok_or_else(|| Error::unexpected("a data set without splits"))?;
-        Ok(Dataset {
-            name,
-            display_name: self.display_name.clone(),
-            shape,
-            label_names: self.label_names.clone(),
-            splits: self.splits.iter().map(|record| record.split.clone()).collect(),
-        })
-    }
-
-    fn to_text(&self) -> String {
-        let mut lines = vec![FIRST_LINE.to_owned(), format!("name {}", self.display_name)];
-        if let Some(shape) = self.shape {
-            lines.push(format!("shape {} {} {}", shape.channels, shape.height, shape.width));
-        }
-        lines.extend(self.label_names.iter().map(|label| format!("label {}", one_line(label))));
-        for SplitRecord { split, images_digest, labels_digest } in &self.splits {
-            lines.push(format!("split {} {} {images_digest} {labels_digest}", split.id, split.example_count));
-        }
-        lines.join("\n") + "\n"
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut lines = text.lines();
-        if lines.next() != Some(FIRST_LINE) {
-            return None;
-        }
-        let mut record = Self { display_name: String::new(), label_names: Vec::new(), shape: None, splits: Vec::new() };
-        for line in lines {
-            let (word, rest) = line.split_once(' ')?;
-            match word {
-                "name" => record.display_name = rest.to_owned(),
-                "label" => record.label_names.push(rest.to_owned()),
-                "shape" => {
-                    let sides: Vec<usize> = rest.split(' ').map(|side| side.parse().ok()).collect::<Option<_>>()?;
-                    let [channels, height, width] = sides[..] else { return None };
-                    record.shape = Some(ImageShape::new(channels, height, width).ok()?);
-                }
-                "split" => {
-                    let parts: Vec<&str> = rest.split(' ').collect();
-                    let [id, count, images_digest, labels_digest] = parts[..] else { return None };
-                    record.splits.push(SplitRecord {
-                        split: Split { id: id.to_owned(), example_count: count.parse().ok()? },
-                        images_digest: images_digest.to_owned(),
-                        labels_digest: labels_digest.to_owned(),
-                    });
-                }
-                _ => return None,
-            }
-        }
-        record.shape.is_some().then_some(record)
-    }
-}
-
 /// A split's id becomes part of paths and of example names `{split}-{index}`.
 fn check_split_id(id: &str) -> Result<()> {
     ResourceName::new(&["splits"], &[id]).map(drop).map_err(|_| Error::invalid("split", format!("{id:?} is not an id")))
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn record_path(name: &ResourceName) -> String {
@@ -285,6 +213,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use domain::ImageShape;
+
     use super::*;
 
     fn name() -> ResourceName {

@@ -50,7 +50,10 @@ fn expect_magic(got: u32, want: u32, what: &str) -> Result<()> {
     if got == want {
         return Ok(());
     }
-    Err(Error::invalid(format!("{what}s"), format!("magic {got:#010x} is not that of an IDX {what} file ({want:#010x})")))
+    Err(Error::invalid(
+        format!("{what}s"),
+        format!("magic {got:#010x} is not that of an IDX {what} file ({want:#010x})"),
+    ))
 }
 
 /// Writes images as an IDX file: for tests and exports.

@@ -101,8 +101,7 @@ impl Store {
     /// Names of the folders directly below a folder, sorted.
     pub(crate) async fn folders(&self, folder: &str) -> Result<Vec<String>> {
         let prefix = Path::from(folder);
-        let listing =
-            self.objects.list_with_delimiter(Some(&prefix)).await.map_err(|error| failed(&error, folder))?;
+        let listing = self.objects.list_with_delimiter(Some(&prefix)).await.map_err(|error| failed(&error, folder))?;
         let mut names: Vec<String> =
             listing.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
         names.sort();

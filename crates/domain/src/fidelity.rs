@@ -73,6 +73,9 @@ impl Fidelity {
     pub const TRUSTED_STABILITY: f64 = 0.90;
     /// Share of the constant predictor's KL above which little was learned.
     pub const TRUSTED_KL_SHARE: f64 = 0.15;
+    /// Share of the majority guess's mistakes that a trusted student must undo: 99 % agreement says little
+    /// where a guess has 98 %.
+    pub const TRUSTED_GAIN: f64 = 0.5;
     /// Below these the verdict is [`Verdict::Distrust`].
     pub const USABLE_AGREEMENT: f64 = 0.75;
     /// As above, for stability.
@@ -81,6 +84,12 @@ impl Fidelity {
     /// Share of the constant predictor's KL that is left, in `[0, …)`; 0 when there was none to explain.
     pub fn kl_share(&self) -> f64 {
         if self.constant_kl > 0.0 { self.mean_kl / self.constant_kl } else { 0.0 }
+    }
+
+    /// Share of the majority guess's mistakes that the student does not make; 0 where there are none.
+    pub fn gain(&self) -> f64 {
+        let mistakes = 1.0 - self.majority_baseline;
+        if mistakes > 0.0 { (self.top1_agreement - self.majority_baseline) / mistakes } else { 0.0 }
     }
 
     /// Whether the teacher gives every neighbor the same class.
@@ -94,7 +103,9 @@ impl Fidelity {
         let usable = self.top1_agreement >= Self::USABLE_AGREEMENT
             && stability >= Self::USABLE_STABILITY
             && self.kl_share() < 1.0;
-        let faithful = self.top1_agreement >= Self::TRUSTED_AGREEMENT && self.kl_share() <= Self::TRUSTED_KL_SHARE;
+        let faithful = self.top1_agreement >= Self::TRUSTED_AGREEMENT
+            && self.gain() >= Self::TRUSTED_GAIN
+            && self.kl_share() <= Self::TRUSTED_KL_SHARE;
         if self.one_class() {
             Verdict::OneClass
         } else if !usable {
@@ -134,6 +145,7 @@ mod tests {
         let wrong_here = InstanceFit { agrees: false, probability_gap: 0.4 };
         assert_eq!(Fidelity { instance_held_out: wrong_here, ..good() }.verdict(), Verdict::Caution);
         assert_eq!(Fidelity { top1_agreement: 0.6, ..good() }.verdict(), Verdict::Distrust);
+        assert_eq!(Fidelity { majority_baseline: 0.94, ..good() }.verdict(), Verdict::Caution);
         assert_eq!(Fidelity { label_counts: vec![1_000, 0], ..good() }.verdict(), Verdict::OneClass);
         assert_eq!(Fidelity { mean_kl: 0.2, ..good() }.verdict(), Verdict::Distrust);
     }

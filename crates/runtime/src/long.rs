@@ -77,6 +77,13 @@ impl TrainingQueue {
         tokio::spawn(task.in_current_span());
         LongTask { progress, cancellation, result }
     }
+
+    /// Waits until no training runs. A process that stops waits for the one it has cancelled: it may be
+    /// writing its last checkpoint.
+    pub async fn idle(&self) {
+        // The semaphore is never closed.
+        self.turn.acquire().await.ok();
+    }
 }
 
 /// Runs blocking work on a new thread that carries the current span.

@@ -58,16 +58,18 @@ impl Observation {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
+        // Closed right here, not when the library lets go of the body: that may be after the flush.
+        let span = std::mem::replace(&mut self.span, Span::none());
         let name = code_name(code);
-        self.span.record("rpc.response.status_code", name);
+        span.record("rpc.response.status_code", name);
         let error = self.is_error(code).then_some(name);
         if let Some(error) = error {
-            self.span.record("error.type", error);
-            self.span.record("otel.status_code", "ERROR");
+            span.record("error.type", error);
+            span.record("otel.status_code", "ERROR");
         }
         let seconds = self.started_at.elapsed().as_secs_f64();
         metrics().call_ended(self.side, &self.method, seconds, name, error);
-        tracing::debug!(parent: &self.span, rpc.response.status_code = name, seconds, "call ended");
+        tracing::debug!(parent: &span, rpc.response.status_code = name, seconds, "call ended");
     }
 
     /// A caller's mistake is no error of the server's.

@@ -263,9 +263,10 @@ async fn a_service_that_is_not_there_is_named() {
     drop(incoming);
     assert_eq!(ask(&channel, question("why")).await, gone("oracle"));
 
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound, so that nobody else gets it, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = format!("http://{}", socket.local_addr().unwrap());
     let channel = channel::connect("seer", &address).unwrap();
     assert_eq!(ask(&channel, question("why")).await, gone("seer"));
     assert!(matches!(channel::connect("seer", "no address"), Err(Error::InvalidFields(_))));
@@ -294,9 +295,10 @@ async fn a_service_that_dies_in_the_middle_is_named_and_found_again() {
     let channel = channel::connect("oracle", &format!("http://{address}")).unwrap();
     let mut answers = watch(&channel, question("why")).await.unwrap();
     assert_eq!(next(&mut answers).await, Ok(Some("3 bytes".into())));
-    first.shutdown_background();
+    let killed = tokio::task::spawn_blocking(move || first.shutdown_timeout(Duration::from_secs(10)));
     assert_eq!(next(&mut answers).await, Err(Error::UpstreamUnavailable { service: "oracle".into() }));
 
+    killed.await.unwrap();
     let second = start(bind(&address));
     let found = runtime::retry::retry(&Context::default(), || ask(&channel, question("why"))).await;
     assert_eq!(found.unwrap(), "3 bytes");

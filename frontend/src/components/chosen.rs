@@ -23,6 +23,12 @@ impl ChosenImage {
     }
 }
 
+/// Room for the longest name in a table, as a style: at most ten letters, then names are cut.
+pub fn name_room(names: &[String]) -> String {
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(1);
+    format!("--name:{}ch", longest.clamp(1, 10))
+}
+
 /// A label's name, or its number where the data set has no name for it.
 pub fn label_name(names: &[String], label: Label) -> String {
     names.get(label.index()).cloned().unwrap_or_else(|| label.to_string())

@@ -68,7 +68,8 @@ pub fn DrawPad(props: &DrawPadProps) -> Html {
     };
     html! {
         <div class="draw-pad">
-            <canvas ref={node} width={SIDE.to_string()} height={SIDE.to_string()} role="img" aria-label="Paper to draw a digit on; a PNG file can be chosen instead"
+            <canvas ref={node} width={SIDE.to_string()} height={SIDE.to_string()} role="img"
+                aria-label="Paper to draw a digit on; a PNG file can be chosen instead"
                 onpointerdown={on_down} onpointermove={on_move} onpointerup={on_up.clone()} onpointercancel={on_up} />
             <button class="link" type="button" onclick={on_clear}>{ "Clear" }</button>
         </div>

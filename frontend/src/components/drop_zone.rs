@@ -62,7 +62,8 @@ pub fn DropZone(props: &DropZoneProps) -> Html {
         })
     };
     html! {
-        <label class={classes!("drop-zone", over.then_some("is-over"))} ondragover={drag(true)} ondragleave={drag(false)} ondrop={on_drop}>
+        <label class={classes!("drop-zone", over.then_some("is-over"))} ondragover={drag(true)}
+            ondragleave={drag(false)} ondrop={on_drop}>
             <input class="visually-hidden" type="file" accept="image/png,image/jpeg,image/webp" onchange={on_change} />
             <span><b>{ "Choose a PNG" }</b>{ " or drop it here" }</span>
         </label>

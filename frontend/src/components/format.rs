@@ -44,7 +44,7 @@ pub fn small(value: f64) -> String {
     if value > 0.0 && value < 5e-5 {
         return "<0.0001".to_owned();
     }
-    if value < 1e-3 { format!("{value:.4}") } else { sensible(value) }
+    if value > 0.0 && value < 1e-3 { format!("{value:.4}") } else { sensible(value) }
 }
 
 /// Two decimals with a sign: `+0.42`, `−1.30`.

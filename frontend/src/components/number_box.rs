@@ -141,7 +141,8 @@ pub fn NumberBox(props: &NumberBoxProps) -> Html {
             <span class="field-box">
                 <input id={props.id.clone()} class="tabular" type="text" autocomplete="off" value={text}
                     inputmode={if props.range.whole { "numeric" } else { "decimal" }} disabled={props.disabled}
-                    aria-invalid={mistake.is_some().to_string()} aria-describedby={described.clone()} oninput={on_input} />
+                    aria-invalid={mistake.is_some().to_string()} aria-describedby={described.clone()}
+                    oninput={on_input} />
                 if changed && !props.disabled {
                     <button class="field-reset" type="button" onclick={on_reset}
                         title={format!("Back to {}", format::plain(props.default))}

@@ -79,9 +79,12 @@ pub fn OwnDigit(props: &OwnDigitProps) -> Html {
                         <span class="quiet">{ "Draw a digit, or choose a file." }</span>
                     }
                 </div>
-                <SelectBox id="own-gold" label="It is a" help="The true label, if you know it: the map then says why not this one"
+                <SelectBox id="own-gold" label="It is a"
+                    help="The true label, if you know it: the map then says why not this one"
                     {options} selected={gold.map_or(0, |label| label.index() + 1)} on_change={on_gold} />
-                <button class="button primary" disabled={image.is_none()} onclick={on_use}>{ "Explain this image" }</button>
+                <button class="button primary" disabled={image.is_none()} onclick={on_use}>
+                    { "Explain this image" }
+                </button>
             </div>
         </div>
     }

@@ -3,6 +3,9 @@
 use domain::Error;
 use yew::AttrValue;
 
+/// What the page calls the server it came from, where a service is named.
+pub const SERVER: &str = "Deeper";
+
 /// A failure as the page shows it. Never an exception's text, never an apology.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
@@ -54,6 +57,9 @@ impl Problem {
             Error::ModelNotReady { description, .. } => {
                 Self::new(format!("A model is not ready: {description}."), "It starts by itself; try again soon.", true)
             }
+            Error::UpstreamUnavailable { service } if service == SERVER => {
+                Self::new("The server cannot be reached.", "The page goes on as soon as it answers again.", true)
+            }
             Error::UpstreamUnavailable { service } => {
                 Self::new(format!("The {service} service did not answer."), "See that it runs, then try again.", true)
             }
@@ -85,6 +91,14 @@ mod tests {
         let problem = Problem::from_error(&Error::unexpected("panicked at src/lib.rs:7"));
         assert!(!problem.what.contains("panicked") && !problem.remedy.contains("panicked"));
         assert!(problem.can_retry);
+    }
+
+    #[test]
+    fn a_lost_server_and_a_lost_service_are_told_apart() {
+        let told =
+            |service: &str| Problem::from_error(&Error::UpstreamUnavailable { service: service.to_owned() }).what;
+        assert_eq!(told(SERVER), "The server cannot be reached.");
+        assert_eq!(told("teacher"), "The teacher service did not answer.");
     }
 
     #[test]

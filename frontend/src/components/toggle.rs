@@ -55,7 +55,8 @@ pub fn Toggle(props: &ToggleProps) -> Html {
         }
     };
     html! {
-        <div ref={group} class="toggle" role="radiogroup" aria-label={props.label.clone()} title={props.help.clone()} onkeydown={on_key_down}>
+        <div ref={group} class="toggle" role="radiogroup" aria-label={props.label.clone()} title={props.help.clone()}
+            onkeydown={on_key_down}>
             for item in props.options.iter().enumerate() {
                 { option(item) }
             }

@@ -49,15 +49,18 @@ pub fn TrustCard(props: &TrustCardProps) -> Html {
                              The guess always names the most frequent answer.")) }
                 { number(small(fidelity.mean_kl),
                     format!("KL; a constant {}", small(fidelity.constant_kl)),
-                    format!("Kullback-Leibler divergence: how far the student\u{2019}s probabilities are from the teacher\u{2019}s, \
-                             in nats; 0 is equal. The constant always gives the mean answer. R\u{b2} {:.2}.", fidelity.r_squared)) }
+                    format!("Kullback-Leibler divergence: how far the student\u{2019}s probabilities are from the \
+                             teacher\u{2019}s, in nats; 0 is equal. The constant always gives the mean answer. \
+                             R\u{b2} {:.2}.", fidelity.r_squared)) }
                 { number(if here.agrees { "yes" } else { "no" }.to_owned(),
                     format!("agrees here, off by {}", points(here.probability_gap)),
-                    format!("At this image, by a student that has not seen it. The one shown has seen it: {}, off by {}.",
+                    format!("At this image, by a student that has not seen it. The one shown has seen it: {}, off \
+                        by {}.",
                         if fitted.agrees { "same answer" } else { "another answer" }, points(fitted.probability_gap))) }
                 { number(format!("{:.2}", fidelity.stability.predicted_cosine()),
                     "same map, other draw".to_owned(),
-                    "Cosine between this map and the one from other neighbors, foretold from two halves of these; 1 is the same map.".to_owned()) }
+                    "Cosine between this map and the one from other neighbors, foretold from two halves of these; 1 \
+                        is the same map.".to_owned()) }
             </div>
         </section>
     }

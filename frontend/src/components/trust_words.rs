@@ -53,6 +53,9 @@ fn weak_points(fidelity: &Fidelity) -> Vec<&'static str> {
     } else if fidelity.top1_agreement < Fidelity::TRUSTED_AGREEMENT {
         points.push("On fresh neighbors the student sometimes answers differently from the teacher.");
     }
+    if fidelity.gain() < Fidelity::TRUSTED_GAIN {
+        points.push("Always guessing the most frequent answer would be right nearly as often.");
+    }
     if fidelity.kl_share() >= 1.0 {
         points.push("Its probabilities are no better than always giving the same ones.");
     } else if fidelity.kl_share() > Fidelity::TRUSTED_KL_SHARE {
@@ -110,6 +113,7 @@ mod tests {
             (Fidelity { instance_held_out: wrong_here, ..good() }, "At this image"),
             (Fidelity { top1_agreement: 0.85, ..good() }, "sometimes"),
             (Fidelity { top1_agreement: 0.6, ..good() }, "often"),
+            (Fidelity { majority_baseline: 0.94, ..good() }, "nearly as often"),
             (Fidelity { mean_kl: 0.2, ..good() }, "no better"),
             (Fidelity { mean_kl: 0.04, ..good() }, "not close"),
             (Fidelity { stability: Stability { split_half_cosine: 0.7 }, ..good() }, "weaker pixels"),

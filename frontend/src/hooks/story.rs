@@ -8,6 +8,7 @@ use yew::prelude::*;
 use super::{Dispatch, pause, task::Task};
 use crate::{
     api::{Api, StudentAnswer},
+    components::problem::SERVER,
     state::{Action, ExplanationRequest, StudentRequest, story::StoryRun},
 };
 
@@ -36,7 +37,7 @@ async fn follow(api: &Api, request: &Rc<ExplanationRequest>, dispatch: &Dispatch
     loop {
         let end = match watch(api, &name, request, dispatch).await {
             Ok(true) => return Ok(()),
-            Ok(false) => Error::UpstreamUnavailable { service: "Deeper".to_owned() },
+            Ok(false) => Error::UpstreamUnavailable { service: SERVER.to_owned() },
             Err(error) => error,
         };
         let may_pass = matches!(end, Error::UpstreamUnavailable { .. } | Error::DeadlineExceeded);

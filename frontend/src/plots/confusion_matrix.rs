@@ -15,7 +15,7 @@ use yew::prelude::*;
 pub use layout::{MatrixSelection, Measure};
 pub use words::sentence;
 
-use crate::components::chosen::label_name;
+use crate::components::chosen::{label_name, name_room};
 
 /// What to draw.
 #[derive(Properties, PartialEq)]
@@ -96,7 +96,7 @@ pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
     html! {
         <table class="matrix tabular" role="grid" ref={grid} onkeydown={on_key_down}
             aria-label="Confusion matrix: rows are the true label, columns what the teacher said"
-            style={format!("--n:{label_count};--head:{}ch", longest_name(&props.names))}
+            style={format!("--n:{label_count};{}", name_room(&props.names))}
         >
             <thead>
                 <tr role="row">
@@ -105,7 +105,10 @@ pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
                         { at((-1, label.0 as i32), classes!("matrix-head"), "columnheader",
                             format!("All images the teacher called {}", name(label)), html! { name(label) }) }
                     }
-                    <td class="matrix-recall-head quiet" title="Recall: share of the images of this class that the teacher found">{ "found %" }</td>
+                    <td class="matrix-recall-head quiet"
+                        title="Recall: share of the images of this class that the teacher found">
+                        { "found %" }
+                    </td>
                 </tr>
             </thead>
             <tbody>
@@ -135,11 +138,6 @@ pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
             </tbody>
         </table>
     }
-}
-
-/// Letters of the longest name, at most ten: the room of the row's heads.
-fn longest_name(names: &[String]) -> usize {
-    names.iter().map(|name| name.chars().count()).max().unwrap_or(1).min(10)
 }
 
 fn key(position: (i32, i32)) -> String {

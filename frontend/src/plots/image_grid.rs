@@ -108,13 +108,15 @@ pub fn ImageGrid(props: &ImageGridProps) -> Html {
     let cell_of = |index: Option<usize>| all.iter().take(count).position(|&shown| Some(shown) == index);
     let frame_at = |cell: usize, class: &'static str| {
         let (left, top) = grid.place(cell);
-        html! { <span class={classes!("grid-frame", class)} style={format!("left:{}px;top:{}px", left as i64 - 3, top as i64 - 3)} /> }
+        let style = format!("left:{}px;top:{}px", left as i64 - 3, top as i64 - 3);
+        html! { <span class={classes!("grid-frame", class)} {style} /> }
     };
     let spoken = all.get(stop).map(|&index| describe(&props.neighbors[index], &props.names));
 
     html! {
         <div class="image-grid" ref={frame}>
-            <div class="image-grid-box" role="listbox" tabindex="0" aria-label="Neighbors, underlined by the teacher's answer"
+            <div class="image-grid-box" role="listbox" tabindex="0"
+                aria-label="Neighbors, underlined by the teacher's answer"
                 aria-activedescendant={spoken.is_some().then_some("neighbor-option")}
                 onkeydown={on_key_down} onmousemove={on_mouse_move} onclick={on_click}
                 onmouseleave={props.on_hover.reform(|_| None)}
@@ -122,10 +124,12 @@ pub fn ImageGrid(props: &ImageGridProps) -> Html {
                 onblur={let focused = focused.clone(); move |_| focused.set(false)}
             >
                 if count > 0 {
-                    <canvas ref={node} class="pixels" aria-hidden="true" style={format!("width:{}px;height:{}px", grid.width(), grid.height())} />
+                    <canvas ref={node} class="pixels" aria-hidden="true"
+                        style={format!("width:{}px;height:{}px", grid.width(), grid.height())} />
                 }
                 if let Some(spoken) = spoken {
-                    <span id="neighbor-option" role="option" class="visually-hidden" aria-selected={(props.picked == all.get(stop).copied()).to_string()}
+                    <span id="neighbor-option" role="option" class="visually-hidden"
+                        aria-selected={(props.picked == all.get(stop).copied()).to_string()}
                         aria-posinset={(stop + 1).to_string()} aria-setsize={all.len().to_string()}>{ spoken }</span>
                 }
                 if let Some(cell) = cell_of(props.picked).filter(|_| props.picked.is_some()) {
@@ -140,11 +144,16 @@ pub fn ImageGrid(props: &ImageGridProps) -> Html {
             </div>
             if count < all.len() {
                 <button class="link" onclick={move |_| pages.set(*pages + 1)}>
-                    { format!("Show {} more of {}", format::count((all.len() - count).min(page) as u64), format::count(all.len() as u64)) }
+                    { more(count, page, all.len()) }
                 </button>
             }
         </div>
     }
+}
+
+/// `Show 120 more of 1,000`.
+fn more(shown: usize, page: usize, all: usize) -> String {
+    format!("Show {} more of {}", format::count((all - shown).min(page) as u64), format::count(all as u64))
 }
 
 fn describe(neighbor: &Neighbor, names: &[String]) -> String {

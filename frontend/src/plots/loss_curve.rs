@@ -67,8 +67,10 @@ pub fn LossCurve(props: &LossCurveProps) -> Html {
                 <span>{ format!("Loss, {}", props.unit) }</span>
                 <b>{ last.unwrap_or_default() }</b>
             </figcaption>
-            <svg viewBox={format!("0 -2 {} {}", SIZE.width, SIZE.height + 4.0)} preserveAspectRatio="none" aria-hidden="true">
-                <line class="loss-floor" x1="0" y1={SIZE.height.to_string()} x2={SIZE.width.to_string()} y2={SIZE.height.to_string()} />
+            <svg viewBox={format!("0 -2 {} {}", SIZE.width, SIZE.height + 4.0)} preserveAspectRatio="none"
+                aria-hidden="true">
+                <line class="loss-floor" x1="0" y1={SIZE.height.to_string()} x2={SIZE.width.to_string()}
+                    y2={SIZE.height.to_string()} />
                 <polyline points={curve.points.clone()} />
             </svg>
             if !curve.points.is_empty() {

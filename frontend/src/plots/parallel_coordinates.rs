@@ -2,6 +2,7 @@
 //! with handles to drag and a band per axis that says where neighbors are drawn.
 
 pub mod bands;
+pub mod corner;
 pub mod layout;
 pub mod lines;
 mod sliders;
@@ -158,7 +159,8 @@ pub fn ParallelCoordinates(props: &ParallelCoordinatesProps) -> Html {
                         on_center={props.on_center.clone()} on_ranges={props.on_ranges.clone()} />
                 </svg>
             }
-            <LatentTable center={props.center.clone()} mean={props.mean.clone()} radius={props.radius} ranges={props.ranges.clone()} />
+            <LatentTable center={props.center.clone()} mean={props.mean.clone()} radius={props.radius}
+                ranges={props.ranges.clone()} />
             { tooltip(props) }
         </div>
     }
@@ -186,7 +188,9 @@ fn ticks(axes: &Axes) -> Html {
                 <line class="axis" x1={axes.x(dimension).to_string()} x2={axes.x(dimension).to_string()}
                     y1={axes.top().to_string()} y2={axes.bottom().to_string()} />
                 if dimension % step == 0 {
-                    <text class="name" x={axes.x(dimension).to_string()} y={(axes.top() - 11.0).to_string()}>{ format!("z{dimension}") }</text>
+                    <text class="name" x={axes.x(dimension).to_string()} y={(axes.top() - 11.0).to_string()}>
+                        { format!("z{dimension}") }
+                    </text>
                 }
             }
         </g>
@@ -198,10 +202,8 @@ fn tooltip(props: &ParallelCoordinatesProps) -> Html {
     let Some(neighbor) = props.hovered.and_then(|index| props.neighbors.get(index)) else { return Html::default() };
     let label = neighbor.soft_labels.predicted_label();
     let role = Role::of(label, props.gold, props.predicted);
-    let (first, last) =
-        (neighbor.latent.first().copied().unwrap_or(0.0), neighbor.latent.last().copied().unwrap_or(0.0));
-    // At the side where the line is lower, so that it covers less of it.
-    let side = if first < last { "is-left" } else { "is-right" };
+    // The best corner is left to the picture of the dragged point.
+    let side = corner::freest(&props.center)[1].class();
     html! {
         <div class={classes!("tooltip", side)} aria-hidden="true">
             if let Some(image) = &neighbor.image {

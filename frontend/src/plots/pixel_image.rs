@@ -33,6 +33,7 @@ pub fn PixelImage(props: &PixelImageProps) -> Html {
     let role = (!props.alt.is_empty()).then_some("img");
     let alt = (!props.alt.is_empty()).then(|| props.alt.clone());
     html! {
-        <canvas ref={node} class={classes!("pixels", props.class.clone())} {role} aria-label={alt} aria-hidden={hidden} />
+        <canvas ref={node} class={classes!("pixels", props.class.clone())} {role} aria-label={alt}
+            aria-hidden={hidden} />
     }
 }

@@ -6,7 +6,7 @@ use domain::{Label, SoftLabels};
 use yew::prelude::*;
 
 use crate::components::{
-    chosen::label_name,
+    chosen::{label_name, name_room},
     mark::{Mark, Role},
 };
 
@@ -50,7 +50,7 @@ pub struct SoftmaxBarsProps {
 #[component]
 pub fn SoftmaxBars(props: &SoftmaxBarsProps) -> Html {
     html! {
-        <table class="bars tabular" aria-label="How sure the teacher is of each class, in percent">
+        <table class="bars tabular" style={name_room(&props.names)} aria-label="How sure the teacher is of each class, in percent">
             <tbody>
                 for bar in layout(&props.soft_labels, props.gold) {
                     <tr class={bar.role.class()}>

@@ -101,7 +101,7 @@ impl Catalog {
         of_target()
             .find(|activity| !activity.done)
             .or_else(|| self.operations.iter().find(|activity| activity.name == operation))
-            .or_else(|| of_target().last())
+            .or_else(|| of_target().next_back())
     }
 
     /// Trainings that run or wait.

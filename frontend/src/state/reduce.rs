@@ -13,8 +13,11 @@ pub fn reduce(mut state: AppState, action: Action) -> AppState {
     match action {
         Action::Disconnected => state.connection = state.connection.broken(),
         Action::CatalogChanged(update) => {
-            state.connection = Connection::Live;
+            let comes_back = std::mem::replace(&mut state.connection, Connection::Live) == Connection::Reconnecting;
             state.catalog.apply(update);
+            if comes_back {
+                retry_what_failed(&mut state);
+            }
         }
         Action::MatrixReceived(key, result) => state.matrix.receive(&key, result),
         Action::PageReceived(request, result) => {
@@ -47,7 +50,7 @@ pub fn reduce(mut state: AppState, action: Action) -> AppState {
         Action::ExampleChosen(id) => choose(&mut state, Subject::Example(id)),
         Action::OwnImageChosen(image, gold_label) => choose(&mut state, Subject::Own(image, gold_label)),
         Action::AttributionChosen(choice) => state.attribution_choice = choice,
-        Action::NeighborhoodDrafted(spec) => state.neighborhood = Rc::new(spec),
+        Action::NeighborhoodDrafted(spec) => state.neighborhood = Rc::new(rounded(spec)),
         Action::StudentDrafted(spec) => state.student_spec = Rc::new(spec),
         Action::GenerateWanted => state.starts_by_itself = state.subject.is_some(),
         Action::DistillWanted => distill(&mut state),
@@ -175,6 +178,17 @@ fn forget_bands(state: &mut AppState) {
     }
 }
 
+/// A thousandth of the prior's standard deviation is finer than a hand: the address stays short.
+fn rounded(mut spec: domain::NeighborhoodSpec) -> domain::NeighborhoodSpec {
+    let round = |value: &mut f32| *value = (*value * 1_000.0).round() / 1_000.0;
+    spec.center.iter_mut().flatten().for_each(round);
+    for range in &mut spec.ranges {
+        round(&mut range.low);
+        round(&mut range.high);
+    }
+    spec
+}
+
 fn distill(state: &mut AppState) {
     let Some(explanation) = state.story.finished().cloned() else { return };
     let request = StudentRequest { explanation, spec: (*state.student_spec).clone() };
@@ -182,6 +196,22 @@ fn distill(state: &mut AppState) {
         state.story.student.retry();
     } else {
         state.story.student.want(Some(request));
+    }
+}
+
+/// The server is back: what failed meanwhile is asked for again without a click.
+fn retry_what_failed(state: &mut AppState) {
+    let problems = [
+        (Part::Matrix, state.matrix.problem()),
+        (Part::Gallery, state.gallery.problem()),
+        (Part::Attribution, state.attribution.problem()),
+        (Part::Student, state.story.student.problem()),
+        (Part::Instance, state.instance_problem()),
+    ];
+    for (part, problem) in problems {
+        if problem.is_some_and(|problem| problem.can_retry) {
+            retry(state, part);
+        }
     }
 }
 
@@ -193,7 +223,6 @@ fn retry(state: &mut AppState, part: Part) {
         Part::Attribution => state.attribution.retry(),
         Part::Student => state.story.student.retry(),
         Part::Instance => {
-            let failed_before = state.example.problem().is_some() || state.encoding.problem().is_some();
             if state.example.problem().is_some() {
                 state.example.retry();
             }
@@ -205,7 +234,7 @@ fn retry(state: &mut AppState, part: Part) {
             if state.story.neighbors.problem().is_some() {
                 state.story.neighbors.retry();
                 state.story.follow_neighbors();
-            } else if state.story.problem().is_some() || !failed_before {
+            } else if state.story.problem().is_some() {
                 state.starts_by_itself = true;
             }
         }

@@ -118,7 +118,8 @@ pub fn LatentView(props: &LatentViewProps) -> Html {
         return html! {
             <section class="card view-latent" aria-labelledby="latent-title">
                 <header class="card-head"><h2 id="latent-title">{ "Image" }</h2></header>
-                <Empty title="No image chosen yet" text="Click a cell of the matrix, then one of its images. Its neighbors appear here." />
+                <Empty title="No image chosen yet"
+                    text="Click a cell of the matrix, then one of its images, or bring a digit of your own. Its neighbors appear here." />
             </section>
         };
     };
@@ -158,13 +159,16 @@ pub fn LatentView(props: &LatentViewProps) -> Html {
                     attribution_problem={props.attribution_problem.clone()} method={props.attribution_method}
                     on_method={props.on_attribution_method.clone()} />
                 <LatentPanel names={props.names.clone()} {gold} {predicted} latent={props.latent.clone()}
-                    neighbors={props.neighbors.clone()} stale={props.stale} draft={props.draft.clone()} live={props.live.clone()}
-                    focus={*focus} hovered={*hovered} picked={*picked} on_hover={on_hover.clone()} on_pick={on_pick.clone()}
+                    neighbors={props.neighbors.clone()} stale={props.stale} draft={props.draft.clone()}
+                    live={props.live.clone()}
+                    focus={*focus} hovered={*hovered} picked={*picked} on_hover={on_hover.clone()}
+                    on_pick={on_pick.clone()}
                     on_draft={props.on_draft.clone()} on_drag_latent={props.on_drag_latent.clone()}
                     on_reset_latent={props.on_reset_latent.clone()} />
                 <Controls draft={props.draft.clone()} busy={props.busy} can_generate={props.can_generate}
                     blocked={props.blocked.clone()} progress={props.busy.then(|| progress(props))}
-                    on_draft={props.on_draft.clone()} on_generate={props.on_generate.clone()} on_cancel={props.on_cancel.clone()} />
+                    on_draft={props.on_draft.clone()} on_generate={props.on_generate.clone()}
+                    on_cancel={props.on_cancel.clone()} />
                 if let Some(problem) = &props.problem {
                     <ProblemNotice problem={problem.clone()} on_retry={props.on_retry.clone()} />
                 }

@@ -4,6 +4,7 @@
 mod classes;
 mod contrast;
 mod controls;
+mod fields;
 
 use std::rc::Rc;
 
@@ -28,6 +29,9 @@ pub struct StudentProgress {
 impl StudentProgress {
     /// `sharpening, 400 of 1,000`.
     fn words(self) -> String {
+        if self.neighbor_count == 0 {
+            return "waiting for the first neighbors".to_owned();
+        }
         format!("sharpening, {} of {}", count(self.neighbor_count as u64), count(self.neighbor_target as u64))
     }
 
@@ -36,6 +40,13 @@ impl StudentProgress {
         started.then(|| self.neighbor_count as f64 / self.neighbor_target as f64)
     }
 }
+
+/// While nothing is chosen.
+const NO_IMAGE: &str = "Choose an image. A small model that imitates the teacher around it shows here why the teacher \
+                        answers as it does.";
+/// While the chosen image has not been explained.
+const NO_STUDENT: &str = "Press Generate and distill: the teacher reads neighbors of the image, and a student learns \
+                          its answers.";
 
 /// What the view shows and where its wishes go.
 #[derive(Properties, PartialEq)]
@@ -80,33 +91,37 @@ pub fn StudentView(props: &StudentViewProps) -> Html {
         let large = large.clone();
         Callback::from(move |label: Option<Label>| large.set(label))
     };
+    let own_progress = props.progress.filter(|_| !props.stale);
+    let progress_words = own_progress.map(|progress| AttrValue::from(progress.words()));
     let content = match (&props.instance, &props.student) {
         (None, _) => html! {
-            <Empty title="No student yet" text="Choose an image. A small model that imitates the teacher around it shows here why the teacher answers as it does." />
+            <Empty title="No student yet" text={NO_IMAGE} />
         },
         (Some(_), None) => match (props.progress, &props.problem) {
             (Some(progress), _) => html! {
                 <div class="waiting">
-                    <ProgressLine fraction={progress.fraction()}
-                        words={if progress.neighbor_count == 0 { "waiting for the first neighbors".to_owned() } else { progress.words() }} />
+                    <ProgressLine fraction={progress.fraction()} words={progress.words()} />
                 </div>
             },
             (None, Some(_)) => Html::default(),
             (None, None) => html! {
-                <Empty title="No student of this image yet" text="Press Generate and distill: the teacher reads neighbors of the image, and a student learns its answers." />
+                <Empty title="No student of this image yet" text={NO_STUDENT} />
             },
         },
         (Some(instance), Some(student)) => html! {
             <div class={classes!("student", props.stale.then_some("dim"))}>
-                <TrustCard fidelity={student.fidelity.clone()} progress={props.progress.filter(|_| !props.stale).map(|progress| AttrValue::from(progress.words()))} />
-                <Contrast names={props.names.clone()} instance={instance.clone()} student={student.clone()} large={*large} on_large={on_large.clone()} />
-                <ClassRows names={props.names.clone()} instance={instance.clone()} student={student.clone()} large={*large} {on_large} />
+                <TrustCard fidelity={student.fidelity.clone()} progress={progress_words} />
+                <Contrast names={props.names.clone()} instance={instance.clone()} student={student.clone()}
+                    large={*large} on_large={on_large.clone()} />
+                <ClassRows names={props.names.clone()} instance={instance.clone()} student={student.clone()}
+                    large={*large} {on_large} />
             </div>
         },
     };
     let sharpening = props.progress.filter(|_| props.student.is_some());
     html! {
-        <section class="card view-student" aria-labelledby="student-title" aria-busy={props.progress.is_some().to_string()}>
+        <section class="card view-student" aria-labelledby="student-title"
+            aria-busy={props.progress.is_some().to_string()}>
             <header class="card-head">
                 <h2 id="student-title">{ "Student" }</h2>
                 <p class="help">{ "a linear model that imitates the teacher" }</p>
@@ -114,12 +129,15 @@ pub fn StudentView(props: &StudentViewProps) -> Html {
             // Always there, so that nothing moves when it fills.
             <div class="card-progress" aria-hidden="true">
                 if let Some(progress) = sharpening {
-                    <span class={classes!(progress.fraction().is_none().then_some("is-unknown"))} style={format!("--share:{:.4}", progress.fraction().unwrap_or(0.3))} />
+                    <span class={classes!(progress.fraction().is_none().then_some("is-unknown"))}
+                        style={format!("--share:{:.4}", progress.fraction().unwrap_or(0.3))} />
                 }
             </div>
             <div class="card-body">
-                <Controls draft={props.draft.clone()} fitted={props.student.as_ref().map(|student| Rc::new(student.spec.clone()))}
-                    can_distill={props.can_distill && props.instance.is_some()} on_draft={props.on_draft.clone()} on_distill={props.on_distill.clone()} />
+                <Controls draft={props.draft.clone()}
+                    fitted={props.student.as_ref().map(|student| Rc::new(student.spec.clone()))}
+                    can_distill={props.can_distill && props.instance.is_some()} on_draft={props.on_draft.clone()}
+                    on_distill={props.on_distill.clone()} />
                 if let Some(problem) = &props.problem {
                     <ProblemNotice problem={problem.clone()} on_retry={props.on_retry.clone()} />
                 }

@@ -107,7 +107,7 @@ pub fn TeacherView(props: &TeacherViewProps) -> Html {
                 <p class="help">{ "where it is wrong" }</p>
                 if props.matrix.is_some() {
                     <button class="link card-head-end" type="button" aria-expanded={brings.to_string()} onclick={on_toggle}>
-                        { if *brings { "Back to the images" } else { "Bring a digit of your own" } }
+                        { if *brings { "Back to the images" } else { "Bring your own digit" } }
                     </button>
                 }
             </header>

@@ -21,8 +21,9 @@ use super::{
 };
 use crate::brake::Brake;
 
-/// Rows and columns of the planted patch: three by three pixels.
-pub const PATCH: (std::ops::Range<usize>, std::ops::Range<usize>) = (2..5, 4..7);
+/// Rows and columns of the planted patch: two by two pixels in the middle, so that every pixel around it is
+/// under as many 3×3 windows as those inside.
+pub const PATCH: (std::ops::Range<usize>, std::ops::Range<usize>) = (3..5, 3..5);
 
 /// The images of an explanation's chunk: each chunk is one batch.
 const BATCH_SIZE: usize = 125;

@@ -21,6 +21,8 @@ use crate::{
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Trainings that ended so many seconds ago are still told of.
 const RECENT_SECONDS: i64 = 600;
+/// Trainings that are told of, the newest: with its loss curve each takes up to 10 KB.
+const MAX_TRAININGS: usize = 100;
 
 /// What a watcher is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +115,7 @@ async fn next(mut watcher: Watcher) -> Option<(ActivityUpdate, Watcher)> {
 }
 
 fn look(catalog: &Catalog) -> Seen {
-    let trainings = catalog.operations().recent(RECENT_SECONDS);
+    let trainings = catalog.operations().recent(RECENT_SECONDS, MAX_TRAININGS);
     let operations = trainings.into_iter().map(|operation| (operation.name.clone(), operation)).collect();
     Seen { set: catalog.models(), operations }
 }
@@ -139,7 +141,8 @@ fn news<'a, T>(
     before: &'a BTreeMap<ResourceName, Arc<T>>,
     now: &'a BTreeMap<ResourceName, Arc<T>>,
 ) -> impl Iterator<Item = Arc<T>> + 'a {
-    let is_new = |(name, value): &(&ResourceName, &Arc<T>)| !before.get(name).is_some_and(|old| Arc::ptr_eq(old, value));
+    let is_new =
+        |(name, value): &(&ResourceName, &Arc<T>)| !before.get(name).is_some_and(|old| Arc::ptr_eq(old, value));
     now.iter().filter(is_new).map(|(_, value)| value.clone())
 }
 

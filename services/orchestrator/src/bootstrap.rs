@@ -4,9 +4,7 @@
 use std::path::PathBuf;
 
 use artifacts::Artifacts;
-use domain::{
-    Architecture, AutoencoderRecipe, Error, ResourceName, Result, TeacherRecipe, TeacherSource,
-};
+use domain::{Architecture, AutoencoderRecipe, Error, ResourceName, Result, TeacherRecipe, TeacherSource};
 
 use crate::catalog::{Catalog, NewAutoencoder, NewTeacher};
 
@@ -53,7 +51,8 @@ impl Bootstrap {
                 autoencoder("vae-10-small", "Small VAE", "7d1f6c0a-52c4-4b0e-9a3f-6d6e69737404", |recipe| {
                     recipe.training_split = "t10k".to_owned();
                     recipe.hidden_size = 256;
-                    recipe.epoch_count = 4;
+                    recipe.batch_size = 100;
+                    recipe.epoch_count = 8;
                 }),
             ],
             BootstrapTeacher::None => Vec::new(),

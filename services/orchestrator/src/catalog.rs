@@ -4,7 +4,9 @@
 mod creation;
 mod evaluation;
 mod examples;
+mod following;
 mod models;
+mod resuming;
 mod training;
 
 use std::sync::Arc;
@@ -14,16 +16,17 @@ use domain::{Autoencoder, ConfusionMatrix, Dataset, Error, Example, ModelState, 
 use moka::future::Cache;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 #[cfg(test)]
 pub(crate) use self::creation::queued;
+use self::models::{Models, check_ready};
 pub use self::{
     creation::{NewAutoencoder, NewTeacher, check_identity},
     evaluation::{Evaluation, ExampleFilter, ExampleOrder},
     examples::{ExamplePage, ExampleQuery},
     models::ModelSet,
 };
-use self::models::{Models, check_ready};
 use crate::{
     operations::Operations,
     ports::{self, Clock, Library, Records, Trainers},
@@ -128,8 +131,14 @@ impl Catalog {
         self.inner.models.changes()
     }
 
-    /// Deletes a model of either kind with its weights and answers.
+    /// Deletes a model of either kind with its weights and answers, also if the caller leaves meanwhile:
+    /// weights that stayed behind would be those of the next model of this name.
     pub async fn delete_model(&self, name: &ResourceName) -> Result<()> {
+        let (catalog, name) = (self.clone(), name.clone());
+        self.to_its_end(async move { catalog.delete_model_and_weights(&name).await }).await
+    }
+
+    async fn delete_model_and_weights(&self, name: &ResourceName) -> Result<()> {
         let _naming = self.inner.naming.lock().await;
         let (state, operation) = match models::kind(name) {
             "TEACHER" => self.teacher(name).map(|teacher| (teacher.state.clone(), teacher.operation.clone()))?,
@@ -142,9 +151,9 @@ impl Catalog {
                 description: format!("{name} is being trained: cancel {operation} first"),
             });
         }
-        // The record goes first: weights without a record harm nobody, a record without weights would.
-        self.inner.models.delete(name).await?;
-        self.inner.library.delete_model(name).await
+        // The weights go first: if they do not, the model is still there to be deleted again.
+        self.inner.library.delete_model(name).await?;
+        self.inner.models.delete(name).await
     }
 
     /// How often each gold label of a split was given each predicted label; with the split, which is
@@ -207,6 +216,11 @@ impl Catalog {
         };
         let ready = self.inner.evaluations.try_get_with(key, make_ready).await;
         ready.map(Some).map_err(|error: Arc<Error>| Error::clone(&error))
+    }
+
+    /// Runs work that must not stop halfway when its caller leaves.
+    async fn to_its_end<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        self.inner.tasks.spawn(work.in_current_span()).await.map_err(Error::unexpected)?
     }
 
     fn library(&self) -> &dyn Library {

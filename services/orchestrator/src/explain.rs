@@ -159,12 +159,7 @@ async fn label_chunk(models: &Models, teacher: &ResourceName, chunk: NeighborChu
 }
 
 /// Publishes a labelled chunk and passes it on. A student that has gone says why by its answers, not here.
-async fn accept(
-    chunk: Chunk,
-    wanted: usize,
-    progress: &watch::Sender<Snapshot>,
-    chunks: &mpsc::Sender<LabeledChunk>,
-) {
+async fn accept(chunk: Chunk, wanted: usize, progress: &watch::Sender<Snapshot>, chunks: &mpsc::Sender<LabeledChunk>) {
     let (images, logits) = (chunk.images.clone(), chunk.logits.clone());
     let before = progress.borrow().neighborhood.len();
     let after = before + logits.len();
@@ -196,4 +191,3 @@ async fn follow_students(
     };
     if complete { Ok(()) } else { Err(Error::unexpected("the student service ended without its last student")) }
 }
-

@@ -49,7 +49,7 @@ pub struct Explanations {
     tasks: TaskTracker,
     /// In order of creation. Written by `create`, `revive` and `delete`.
     live: Arc<Mutex<Vec<Arc<Live>>>>,
-    /// Serializes creations, so that one id or request id makes one explanation.
+    /// Serializes creations, ends and deletions, so that one id or request id makes one explanation.
     creating: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -58,16 +58,7 @@ impl Explanations {
     pub fn new(models: Models, catalog: Arc<dyn Catalog>, documents: Arc<dyn Documents>, tasks: TaskTracker) -> Self {
         let memory = Memory::default();
         let runs = Runs::new(models.clone(), memory.clone(), tasks.clone());
-        Self {
-            models,
-            memory,
-            catalog,
-            documents,
-            runs,
-            tasks,
-            live: Arc::default(),
-            creating: Arc::default(),
-        }
+        Self { models, memory, catalog, documents, runs, tasks, live: Arc::default(), creating: Arc::default() }
     }
 
     /// Begins an explanation, or finds the one that the same request id began.
@@ -121,6 +112,7 @@ impl Explanations {
 
     /// Forgets an explanation; one that runs is cancelled.
     pub async fn delete(&self, name: &ResourceName) -> Result<()> {
+        let _undisturbed = self.creating.lock().await;
         if self.documents.get(name.as_str()).await?.is_none() {
             return Err(not_found(name));
         }
@@ -130,7 +122,7 @@ impl Explanations {
             position.map(|position| live.remove(position))
         };
         if let Some(live) = removed {
-            live.cancel();
+            live.forget();
         }
         self.delete_students(name).await?;
         self.documents.delete(name.as_str()).await
@@ -144,12 +136,15 @@ impl Explanations {
 
     fn begin(&self, explanation: Explanation, question: crate::explain::Question) -> Arc<Live> {
         let live = self.keep(Live::begun(explanation, question.clone()));
-        let (runs, documents, running) = (self.runs.clone(), Arc::clone(&self.documents), Arc::clone(&live));
+        let (runs, running) = (self.runs.clone(), Arc::clone(&live));
+        let (documents, naming) = (Arc::clone(&self.documents), Arc::clone(&self.creating));
         self.tasks.spawn(async move {
             running.follow(runs, question).await;
             let ended = running.current();
+            // A deletion is not undone by the end that it brings about.
+            let _undisturbed = naming.lock().await;
             // A success is computed again on demand; how else it ended cannot be.
-            if !matches!(ended.state, ExplanationState::Succeeded) {
+            if !matches!(ended.state, ExplanationState::Succeeded) && !running.is_forgotten() {
                 let document = raw::Explanation::from(&spec_of(&ended)).encode_to_vec();
                 if let Err(error) = documents.put(ended.name.as_str(), document).await {
                     tracing::warn!(explanation.name = %ended.name, %error, "the end of an explanation was not stored");

@@ -2,6 +2,7 @@
 //! `catalog`; here it has a name, a target, a progress and a token that asks it to end. An explanation is
 //! its own operation and is not here.
 
+mod handle;
 mod journal;
 mod registry;
 
@@ -12,9 +13,9 @@ use std::{
 
 use domain::{Error, Progress, ResourceName, Result};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::handle::OperationHandle;
 use self::registry::{Entry, Registry};
 use crate::ports::{Clock, Records};
 
@@ -116,13 +117,13 @@ impl Operations {
         };
         let cancellation = self.registry().insert(operation)?;
         self.changed();
-        Ok(OperationHandle { operations: self.clone(), name, cancellation, is_over: false })
+        Ok(OperationHandle::new(self.clone(), name, cancellation))
     }
 
     /// Takes over an operation that ran when the process before this one ended.
     pub fn resume(&self, name: &ResourceName) -> Option<OperationHandle> {
         let cancellation = self.registry().adopt(name)?;
-        Some(OperationHandle { operations: self.clone(), name: name.clone(), cancellation, is_over: false })
+        Some(OperationHandle::new(self.clone(), name.clone(), cancellation))
     }
 
     /// Ends the operations that nobody resumed.
@@ -164,10 +165,15 @@ impl Operations {
         self.registry().newest_first().map(Entry::operation).collect()
     }
 
-    /// Operations that run or have ended in the last `seconds`, newest first.
-    pub fn recent(&self, seconds: i64) -> Vec<Operation> {
+    /// Operations that run or have ended in the last `seconds`, newest first, at most `count`.
+    pub fn recent(&self, seconds: i64, count: usize) -> Vec<Operation> {
         let since = (self.shared.clock)() - seconds;
-        self.registry().newest_first().filter(|entry| entry.is_recent(since)).map(Entry::operation).collect()
+        self.registry()
+            .newest_first()
+            .filter(|entry| entry.is_recent(since))
+            .take(count)
+            .map(Entry::operation)
+            .collect()
     }
 
     /// Asks an operation to end. One that has ended stays as it is.
@@ -212,55 +218,6 @@ impl Operations {
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.shared.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The owner's end of an operation. Dropped before [`OperationHandle::finish`], the operation fails.
-pub struct OperationHandle {
-    operations: Operations,
-    name: ResourceName,
-    cancellation: CancellationToken,
-    is_over: bool,
-}
-
-impl OperationHandle {
-    /// `operations/{o}`.
-    pub fn name(&self) -> &ResourceName {
-        &self.name
-    }
-
-    /// Cancelled when somebody asked for the end. The owner stops and finishes with `Cancelled`.
-    pub fn cancellation(&self) -> CancellationToken {
-        self.cancellation.clone()
-    }
-
-    /// As everybody sees it now; `None` once it is gone.
-    pub fn operation(&self) -> Option<Operation> {
-        self.operations.get(&self.name).ok()
-    }
-
-    /// Tells how far the work is.
-    pub fn report(&self, progress: Progress) {
-        self.operations.report(&self.name, progress);
-    }
-
-    /// Ends the operation.
-    pub fn finish(mut self, outcome: Result<()>) {
-        self.is_over = true;
-        self.operations.end(&self.name, outcome);
-    }
-
-    /// Lets go without an end, because the process stops: the next process may resume it.
-    pub fn abandon(mut self) {
-        self.is_over = true;
-    }
-}
-
-impl Drop for OperationHandle {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.operations.end(&self.name, Err(Error::unexpected("the work ended without an outcome")));
-        }
     }
 }
 

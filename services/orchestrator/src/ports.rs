@@ -7,8 +7,8 @@ mod trainers;
 
 use async_trait::async_trait;
 use domain::{
-    Anchoring, Attribution, Autoencoder, Dataset, Example, Image, ImageBatch, Label, Latent, Logits, NeighborhoodSpec, ResourceName, Result, Student,
-    StudentSpec, Teacher,
+    Anchoring, Attribution, Autoencoder, Dataset, Example, Image, ImageBatch, Label, Latent, Logits, NeighborhoodSpec,
+    ResourceName, Result, Student, StudentSpec, Teacher,
 };
 use futures::stream::BoxStream;
 use proto::specs::AttributionRequest;
@@ -27,7 +27,12 @@ pub trait Teachers: Send + Sync {
     async fn classify(&self, teacher: &ResourceName, images: &ImageBatch) -> Result<Vec<Logits>>;
 
     /// Which pixels move the answer to `image`.
-    async fn attribute(&self, teacher: &ResourceName, image: &Image, request: AttributionRequest) -> Result<Attribution>;
+    async fn attribute(
+        &self,
+        teacher: &ResourceName,
+        image: &Image,
+        request: AttributionRequest,
+    ) -> Result<Attribution>;
 }
 
 /// The vae service, as far as explanations need it.
@@ -37,7 +42,12 @@ pub trait Autoencoders: Send + Sync {
     async fn encode(&self, autoencoder: &ResourceName, images: &ImageBatch) -> Result<Vec<Latent>>;
 
     /// One image a point, in order; each keeps the residual of `anchor` where one is given.
-    async fn decode(&self, autoencoder: &ResourceName, points: &[Vec<f32>], anchor: Option<&Image>) -> Result<ImageBatch>;
+    async fn decode(
+        &self,
+        autoencoder: &ResourceName,
+        points: &[Vec<f32>],
+        anchor: Option<&Image>,
+    ) -> Result<ImageBatch>;
 
     /// Neighbors from `start_index` to the end of the neighborhood. The last chunk size repeats.
     async fn neighbors(

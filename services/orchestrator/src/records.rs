@@ -16,10 +16,7 @@ use proto::{
     rpc::{error_from_rpc, rpc_from_error},
 };
 
-use crate::{
-    operations::Operation,
-    ports::Records,
-};
+use crate::{operations::Operation, ports::Records};
 
 const FOLDER: &str = "catalog";
 

@@ -37,7 +37,8 @@ fn decode(bytes: &[u8]) -> Result<GrayImage> {
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
-    let decoded = reader.decode().map_err(|error| refused(format!("is not a readable PNG of at most 4096×4096: {error}")))?;
+    let decoded =
+        reader.decode().map_err(|error| refused(format!("is not a readable PNG of at most 4096×4096: {error}")))?;
     Ok(over_white(&decoded.to_luma_alpha8()))
 }
 
@@ -57,7 +58,8 @@ fn over_white(image: &image::GrayAlphaImage) -> GrayImage {
 fn ink_on_paper(mut image: GrayImage) -> GrayImage {
     let (width, height) = image.dimensions();
     let border = image.enumerate_pixels().filter(|(x, y, _)| *x == 0 || *y == 0 || x + 1 == width || y + 1 == height);
-    let (sum, count) = border.fold((0u64, 0u64), |(sum, count), (_, _, pixel)| (sum + u64::from(pixel.0[0]), count + 1));
+    let (sum, count) =
+        border.fold((0u64, 0u64), |(sum, count), (_, _, pixel)| (sum + u64::from(pixel.0[0]), count + 1));
     let paper_is_light = sum > 127 * count;
     if paper_is_light {
         imageops::invert(&mut image);
@@ -119,14 +121,17 @@ mod tests {
     }
 
     fn stroke(paper: u8, ink: u8) -> GrayImage {
-        GrayImage::from_fn(200, 100, |x, y| image::Luma([if (20..30).contains(&x) && (10..90).contains(&y) { ink } else { paper }]))
+        GrayImage::from_fn(200, 100, |x, y| {
+            image::Luma([if (20..30).contains(&x) && (10..90).contains(&y) { ink } else { paper }])
+        })
     }
 
     #[test]
     fn a_stroke_is_scaled_to_twenty_pixels_and_centered_whatever_the_paper() {
         for (paper, ink) in [(255, 0), (0, 255)] {
             let image = image_from_png(&png(&stroke(paper, ink)), SHAPE).unwrap();
-            let rows: Vec<usize> = (0..28).filter(|row| image.pixels()[row * 28..(row + 1) * 28].iter().any(|&p| p > 127)).collect();
+            let rows: Vec<usize> =
+                (0..28).filter(|row| image.pixels()[row * 28..(row + 1) * 28].iter().any(|&p| p > 127)).collect();
             assert_eq!((rows.first(), rows.last()), (Some(&4), Some(&23)));
             let columns: Vec<usize> = (0..28).filter(|x| (0..28).any(|y| image.pixels()[y * 28 + x] > 127)).collect();
             assert!(columns.iter().all(|x| (12..=15).contains(x)), "{columns:?}");

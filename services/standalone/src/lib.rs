@@ -3,7 +3,7 @@
 
 mod config;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use artifacts::Artifacts;
 use domain::{Error, Result};
@@ -15,6 +15,11 @@ use vae::stored::StoredModels;
 
 pub use self::config::Config;
 
+/// What a training may take to write its last checkpoint once it was told to stop.
+const CHECKPOINT_LIMIT: Duration = Duration::from_secs(8);
+/// What the step that computes when all has ended may take.
+const LAST_STEP_LIMIT: Duration = Duration::from_secs(2);
+
 /// Runs until `shutdown` is cancelled. The port is open at once; the import of the data set and the
 /// trainings follow. Must be called on a tokio runtime of several threads.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
@@ -24,7 +29,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let trainings = TrainingQueue::new(gate.clone());
     let teachers = teacher::torch_models(&config.compute, artifacts.clone(), gate.clone(), trainings.clone())?;
     let device = config.device().device()?;
-    let autoencoders = StoredModels::new(artifacts.clone(), gate.clone(), trainings, device, config.thread_count());
+    let autoencoders =
+        StoredModels::new(artifacts.clone(), gate.clone(), trainings.clone(), device, config.thread_count());
 
     let (teacher, teacher_calls) = in_process("teacher");
     let (vae, vae_calls) = in_process("vae");
@@ -34,9 +40,11 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let mut services = JoinSet::new();
     services.spawn(teacher::serve(teachers, teacher_calls, stop.clone()));
     services.spawn(vae::serve(Arc::new(autoencoders), vae_calls, stop.clone()));
-    services.spawn(student::serve(gate, student_calls, stop.clone()));
+    services.spawn(student::serve(gate.clone(), student_calls, stop.clone()));
 
     let bootstrap = Bootstrap::mnist(Some(config.mnist_dir()), config.bootstrap_teacher);
+    // A service whose callers are gone ends: these stay until it is told to.
+    let _callers = [teacher.clone(), vae.clone(), student.clone()];
     let connected = Services::connected(artifacts, teacher, vae, student);
     let orchestrator = Services { page_folder: config.page_dir, bootstrap, ..connected };
     let facing = orchestrator::serve(orchestrator, tcp(listener), shutdown.clone());
@@ -45,7 +53,13 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         // None of them ends before it is told to.
         ended = services.join_next() => Err(Error::unexpected(format!("a service has ended: {ended:?}"))),
     };
+    if tokio::time::timeout(CHECKPOINT_LIMIT, trainings.idle()).await.is_err() {
+        tracing::warn!("a training did not stop in time; its last checkpoint stands");
+    }
     stop.cancel();
     while services.join_next().await.is_some() {}
+    // libtorch's globals go when the process does: no step may still run then.
+    let closing = gate.clone();
+    let _ = tokio::task::spawn_blocking(move || closing.close(LAST_STEP_LIMIT)).await;
     outcome
 }

@@ -34,6 +34,8 @@ pub use self::{
 
 /// How long to wait before asking again for a teacher that is not there yet.
 const WARMING_INTERVAL: Duration = Duration::from_secs(2);
+/// How long the last checkpoints of trainings are waited for when the process ends.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers calls until `shutdown` is cancelled or the connections end.
 pub async fn serve(models: Arc<Models>, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
@@ -55,11 +57,15 @@ pub async fn serve_warm(
     health.set(SERVICE_NAME, teachers.is_empty()).await;
     let serving = server.serve(incoming, shutdown);
     tokio::pin!(serving);
-    tokio::select! {
-        outcome = &mut serving => return outcome,
-        () = warm(&models, teachers, &health) => {}
+    let outcome = tokio::select! {
+        outcome = &mut serving => outcome,
+        () = warm(&models, teachers, &health) => serving.await,
+    };
+    // The callers are gone, so that every training has been asked to end.
+    if tokio::time::timeout(CHECKPOINT_PATIENCE, models.trainings_ended()).await.is_err() {
+        tracing::warn!("a training is left behind without its last checkpoint");
     }
-    serving.await
+    outcome
 }
 
 /// Opens every teacher, as often as it takes, and then says so.

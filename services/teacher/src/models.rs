@@ -2,37 +2,32 @@
 //! engine thread each, trains and evaluates. Knows no tensor library and no wire.
 
 mod evaluation;
+mod serving;
+mod shelf;
 mod worker;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use artifacts::Artifacts;
 use domain::{
     Attribution, AttributionMethod, AttributionSpec, Error, Image, ImageBatch, Label, Logits, Progress, ResourceName,
     Result, TeacherRecipe, TrainingPhase,
 };
-use futures::{StreamExt, TryStreamExt, stream};
 use runtime::{
-    engine::{Engine, EngineConfig},
     gate::Gate,
     long::{LongTask, TrainingQueue},
 };
-use tokio::sync::OnceCell;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::worker::{Answer, ClassifierWorker, Job};
+pub use self::serving::Classified;
+use self::{serving::Serving, shelf::Shelf};
 use crate::{
     attribution::occlusion::Occlusion,
     teacher::{Contrast, Description, expect_shape},
     workshop::{TrainedTeacher, Workshop},
 };
 
-/// Jobs of one call that are queued at once: the engine always has the next one, and one caller never
-/// fills the queue.
-const JOBS_IN_FLIGHT: usize = 4;
 /// When to ask again for a teacher that is being trained.
 const RETRY_AFTER_MS: u64 = 2_000;
 
@@ -42,36 +37,10 @@ pub struct Models {
     artifacts: Artifacts,
     gate: Gate,
     trainings: TrainingQueue,
-    capacity: usize,
-    /// Least recently used first. Whoever asks for a teacher moves it to the end.
-    open: Mutex<Vec<Slot>>,
-    /// Being trained by this process; a name stands here once a call.
-    training: Arc<Mutex<Vec<ResourceName>>>,
-}
-
-struct Slot {
-    teacher: ResourceName,
-    /// Set by the first caller, awaited by the others; empty again if opening failed.
-    serving: Arc<OnceCell<Arc<Serving>>>,
-}
-
-/// An open teacher.
-struct Serving {
-    engine: Engine<Job, Answer>,
-    description: Description,
-}
-
-/// Answers and where their time went.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Classified {
-    /// One an image.
-    pub logits: Vec<Logits>,
-    /// Number of classes, also where there are no images.
-    pub label_count: usize,
-    /// Longest time that a part of the call waited for the engine.
-    pub queue: Duration,
-    /// Time in the engine, all parts together.
-    pub compute: Duration,
+    open: Shelf<Serving>,
+    /// Being trained by this process, queued or running; a name stands here once a call. Marks write,
+    /// callers that must not ask such a teacher read, and the end of the process waits for it to empty.
+    training: watch::Sender<Vec<ResourceName>>,
 }
 
 /// What moves an answer, with labels still to be chosen.
@@ -94,15 +63,7 @@ impl Models {
         trainings: TrainingQueue,
         capacity: usize,
     ) -> Self {
-        Self {
-            workshop,
-            artifacts,
-            gate,
-            trainings,
-            capacity: capacity.max(1),
-            open: Mutex::default(),
-            training: Arc::default(),
-        }
+        Self { workshop, artifacts, gate, trainings, open: Shelf::new(capacity), training: watch::Sender::default() }
     }
 
     /// Opens a teacher and warms it, if it is not open.
@@ -175,7 +136,8 @@ impl Models {
             loss_curve: Vec::new(),
         };
         let workshop = Arc::clone(&self.workshop);
-        self.close(&teacher);
+        // Its weights change. Calls that have it go on to their end.
+        self.open.remove(&teacher);
         self.trainings.start(teacher.id(), cancellation, queued, {
             let teacher = teacher.clone();
             move |context| {
@@ -185,103 +147,43 @@ impl Models {
         })
     }
 
-    /// Forgets an open teacher, because its weights change. Calls that have it go on to their end.
-    fn close(&self, teacher: &ResourceName) {
-        lock(&self.open).retain(|slot| slot.teacher != *teacher);
+    /// Waits until nothing is being trained. Trainings that were cancelled still write a checkpoint.
+    pub async fn trainings_ended(&self) {
+        let mut training = self.training.subscribe();
+        // The sender is ours, so that the wait cannot fail.
+        training.wait_for(Vec::is_empty).await.ok();
     }
 
     async fn serving(&self, teacher: &ResourceName) -> Result<Arc<Serving>> {
-        if lock(&self.training).contains(teacher) {
+        if self.training.borrow().contains(teacher) {
             return Err(not_ready(teacher, "it is being trained"));
         }
-        let cell = self.slot(teacher);
-        let serving = cell.get_or_try_init(|| self.start(teacher)).await?;
-        Ok(Arc::clone(serving))
-    }
-
-    fn slot(&self, teacher: &ResourceName) -> Arc<OnceCell<Arc<Serving>>> {
-        let mut open = lock(&self.open);
-        let found = open.iter().position(|slot| slot.teacher == *teacher).map(|position| open.remove(position));
-        // A slot whose opening failed is no reason to close another teacher.
-        open.retain(|slot| slot.serving.initialized() || Arc::strong_count(&slot.serving) > 1);
-        let slot = found.unwrap_or_else(|| Slot { teacher: teacher.clone(), serving: Arc::default() });
-        while open.len() >= self.capacity {
-            let closed = open.remove(0);
-            tracing::info!(teacher.name = %closed.teacher, "closed to make room");
-        }
-        let cell = Arc::clone(&slot.serving);
-        open.push(slot);
-        cell
-    }
-
-    async fn start(&self, teacher: &ResourceName) -> Result<Arc<Serving>> {
-        let (workshop, name) = (Arc::clone(&self.workshop), teacher.clone());
-        let config = EngineConfig::new(format!("teacher {}", teacher.id()), workshop.batch_size().max(1));
-        let (report, described) = tokio::sync::oneshot::channel();
-        let engine = Engine::start(config, self.gate.clone(), move || {
-            let classifier = workshop.open(&name)?;
-            let description = classifier.description().clone();
-            let worker = ClassifierWorker::warmed(classifier, workshop.batch_size().max(1))?;
-            // Nobody waits any more if the caller has left; the engine ends then.
-            report.send(description).ok();
-            Ok(worker)
-        })
-        .await?;
-        let description = described.await.map_err(Error::unexpected)?;
-        tracing::info!(teacher.name = %teacher, engine = description.engine, "opened");
-        Ok(Arc::new(Serving { engine, description }))
-    }
-}
-
-impl Serving {
-    /// Asks for every part, a few at a time, and joins the answers in order.
-    async fn classify(&self, parts: impl Iterator<Item = ImageBatch>) -> Result<Classified> {
-        let submissions = parts.map(|part| self.engine.submit(Job::Classify(part)));
-        let done: Vec<_> = stream::iter(submissions).buffered(JOBS_IN_FLIGHT).try_collect().await?;
-        let mut classified = Classified {
-            logits: Vec::new(),
-            label_count: self.description.label_count,
-            queue: Duration::ZERO,
-            compute: Duration::ZERO,
-        };
-        for part in done {
-            classified.queue = classified.queue.max(part.timings.queue);
-            classified.compute += part.timings.compute;
-            match part.answer {
-                Answer::Logits(logits) => classified.logits.extend(logits),
-                Answer::Heatmap(_) => return Err(Error::unexpected("a heatmap was answered to images")),
-            }
-        }
-        Ok(classified)
-    }
-
-    async fn gradient_times_input(&self, image: Image, contrast: Contrast) -> Result<domain::Heatmap> {
-        match self.engine.submit(Job::GradientTimesInput(image, contrast)).await?.answer {
-            Answer::Heatmap(heatmap) => Ok(heatmap),
-            Answer::Logits(_) => Err(Error::unexpected("logits were answered to a gradient")),
-        }
+        let cell = self.open.cell(teacher);
+        let start = || Serving::start(Arc::clone(&self.workshop), self.gate.clone(), teacher);
+        Ok(Arc::clone(cell.get_or_try_init(start).await?))
     }
 }
 
 /// Marks a teacher as being trained for as long as the training is queued or runs.
 struct TrainingMark {
-    training: Arc<Mutex<Vec<ResourceName>>>,
+    training: watch::Sender<Vec<ResourceName>>,
     teacher: ResourceName,
 }
 
 impl TrainingMark {
-    fn new(training: &Arc<Mutex<Vec<ResourceName>>>, teacher: &ResourceName) -> Self {
-        lock(training).push(teacher.clone());
-        Self { training: Arc::clone(training), teacher: teacher.clone() }
+    fn new(training: &watch::Sender<Vec<ResourceName>>, teacher: &ResourceName) -> Self {
+        training.send_modify(|names| names.push(teacher.clone()));
+        Self { training: training.clone(), teacher: teacher.clone() }
     }
 }
 
 impl Drop for TrainingMark {
     fn drop(&mut self) {
-        let mut training = lock(&self.training);
-        if let Some(position) = training.iter().position(|teacher| *teacher == self.teacher) {
-            training.remove(position);
-        }
+        self.training.send_modify(|names| {
+            if let Some(position) = names.iter().position(|name| *name == self.teacher) {
+                names.remove(position);
+            }
+        });
     }
 }
 
@@ -293,9 +195,4 @@ pub(crate) fn not_ready(teacher: &ResourceName, description: &str) -> Error {
         operation: None,
         retry_after_ms: RETRY_AFTER_MS,
     }
-}
-
-/// The lists are whole after every statement, so a panic elsewhere leaves nothing to repair.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

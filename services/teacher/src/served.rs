@@ -1,11 +1,11 @@
 //! A trained network behind the port: a packed copy that answers, and the f32 original for gradients.
 
-use domain::{Heatmap, Image, ImageBatch, Logits, Result};
-use tch::{Kind, Tensor};
+use domain::{Heatmap, Image, ImageBatch, Label, Logits, Result};
+use tch::{Device, Kind, Tensor};
 use torch::{Randomness, device, tensors};
 
 use crate::{
-    networks::{Layers, Network, convolution::Mode},
+    networks::{Layers, Network, convolution::Mode, packed},
     teacher::{Classifier, Contrast, Description, expect_shape},
 };
 
@@ -56,7 +56,7 @@ impl ServedTeacher {
         let batch_size = batch_size.max(1);
         let sides = (network.shape.height as i64, network.shape.width as i64);
         let packed = torch::contain(|| Ok(network.layers.packed(precision.kind(), sides)))?;
-        let engine = engine(precision, batch_size);
+        let engine = engine(precision, batch_size, network.device());
         let description = Description { shape: network.shape, label_count: network.label_count, digest, engine };
         let mut served = Self { network, packed, precision, shapes: vec![batch_size], description };
         served.find_small_shapes()?;
@@ -92,19 +92,23 @@ impl ServedTeacher {
         let mut pixels = images.pixels().to_vec();
         pixels.resize(shape * images.shape().pixel_count(), 0);
         let padded = ImageBatch::new(images.shape(), pixels)?;
-        let x = self.network.read(&padded)?.to_kind(self.precision.kind()).to_mkldnn();
+        let x = packed::enter(self.network.read(&padded)?.to_kind(self.precision.kind()));
         let logits = self.packed.forward(&x, Mode::Evaluate); // [shape, label]
         tensors::to_logits(&logits.narrow(0, 0, count as i64))
     }
 }
 
 /// How a network with these settings answers, for people and cache keys.
-pub fn engine(precision: Precision, batch_size: usize) -> String {
+pub fn engine(precision: Precision, batch_size: usize, device: Device) -> String {
     let numbers = match precision {
         Precision::Full => "f32",
         Precision::Half => "bf16",
     };
-    format!("libtorch {numbers} oneDNN, batch {batch_size}, {}", device::cpu_class())
+    let hardware = match device {
+        Device::Cpu => format!("oneDNN, batch {batch_size}, {}", device::cpu_class()),
+        other => format!("batch {batch_size}, {other:?}"),
+    };
+    format!("libtorch {numbers} {hardware}")
 }
 
 impl Classifier for ServedTeacher {
@@ -132,10 +136,11 @@ impl Classifier for ServedTeacher {
             let device = self.network.device();
             let pixels = tensors::from_images(&single, Kind::Float, device)?.set_requires_grad(true);
             let logits = self.network.layers.forward(&self.network.normalize(&pixels), Mode::Evaluate).get(0); // [label]
-            let mut score = logits.get(i64::from(contrast.target.0));
-            if let Some(baseline) = contrast.baseline {
-                score = score - logits.get(i64::from(baseline.0));
-            }
+            let logit = |label: Label| logits.get(i64::from(label.0));
+            let score = match contrast.baseline {
+                Some(baseline) => logit(contrast.target) - logit(baseline),
+                None => logit(contrast.target),
+            };
             let gradient = Tensor::run_backward(&[&score], &[&pixels], false, false);
             tensors::to_heatmap(&gradient[0], shape)
         })

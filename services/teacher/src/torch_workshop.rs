@@ -87,7 +87,7 @@ impl TorchWorkshop {
     }
 
     fn trained(&self, stored: &Stored, digest: String) -> TrainedTeacher {
-        let engine = engine(self.options.precision, self.options.batch_size);
+        let engine = engine(self.options.precision, self.options.batch_size, self.options.device);
         TrainedTeacher { digest, engine, architecture: stored.architecture }
     }
 }

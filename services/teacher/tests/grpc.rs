@@ -1,4 +1,5 @@
 //! The face over a pipe, with teachers whose answers are known: codes, details, limits, cancellation.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
 //! The libtorch adapters on small synthetic data, one thread: learning, resuming, packing, gradients.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use domain::{
     Architecture, Image, ImageBatch, ImageShape, Label, Logits, ResourceName, Result, TeacherRecipe, TeacherSource,

@@ -70,7 +70,7 @@ pub(crate) fn unpack(wheel: &Path, folder: &Path, wanted: impl Fn(&str) -> Optio
 }
 
 /// A Python that has pip.
-fn python() -> Result<String> {
+pub(crate) fn python() -> Result<String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     if !command::succeeds(Command::new(&python).args(["-m", "pip", "--version"])) {
         apt::install(&["python3", "python3-pip"], "downloading prebuilt libraries and tools")?;

@@ -66,6 +66,8 @@ fn run<W: Worker>(worker: &mut W, batch: Batch<W::Job, W::Answer>, shared: &Shar
     let started_at = Instant::now();
     let answers = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| worker.run(jobs))));
     let compute = started_at.elapsed();
+    // Spans close before their callers are told: a caller's trace is then complete.
+    drop((span, parent));
     shared.learn(compute, job_count);
     metrics().engine_ran(&shared.config.name, compute, batch_cost);
     let mut answers = match answers {

@@ -173,7 +173,8 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
         );
         html! {
             <g key={format!("{dimension}-{}", part.key())} {class} role="slider" aria-orientation="vertical"
-                tabindex={if dimension == stop { "0" } else { "-1" }} data-slider={format!("{dimension}-{}", part.key())}
+                tabindex={if dimension == stop { "0" } else { "-1" }}
+                data-slider={format!("{dimension}-{}", part.key())}
                 aria-label={name} aria-valuemin={(-FARTHEST).to_string()} aria-valuemax={FARTHEST.to_string()}
                 aria-valuenow={format!("{value:.2}")} aria-valuetext={spoken}
                 transform={format!("translate({x:.1} {y:.1})")}

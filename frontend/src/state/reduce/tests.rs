@@ -98,6 +98,13 @@ fn boxes_wait_for_the_button() {
 }
 
 #[test]
+fn what_was_dragged_is_rounded_so_that_the_address_stays_short() {
+    let spec = NeighborhoodSpec { center: Some(vec![0.123_456_7, -1.0]), ..Default::default() };
+    let state = after(ready(), [Action::NeighborhoodDrafted(spec)]);
+    assert_eq!(state.route().to_query(), "?center=0.123,-1");
+}
+
+#[test]
 fn bands_and_a_dragged_center_belong_to_one_image() {
     let band = domain::LatentRange { dimension: 0, low: 0.0, high: 1.0 };
     let spec = NeighborhoodSpec { center: Some(vec![0.0]), ranges: vec![band], radius: 0.9, ..Default::default() };
@@ -133,6 +140,21 @@ fn a_lost_connection_keeps_what_is_shown() {
     let state = after(state, [Action::MatrixReceived(key, Ok(matrix)), Action::Disconnected]);
     assert_eq!(state.connection, Connection::Reconnecting);
     assert!(state.matrix.current().is_some());
+}
+
+#[test]
+fn what_failed_while_the_server_was_away_is_asked_for_again_when_it_is_back() {
+    let state = after(ready(), [Action::ExampleChosen("train-7".to_owned())]);
+    let request = state.story.pending().unwrap().request;
+    let away = || Error::UpstreamUnavailable { service: "Deeper".to_owned() };
+    let page = state.gallery.pending().unwrap();
+    let state = after(
+        state,
+        [Action::Disconnected, Action::PageReceived(page, Err(away())), Action::ExplanationFailed(request, away())],
+    );
+    assert!(state.gallery.problem().is_some() && state.story.problem().is_some());
+    let state = after(state, [Action::CatalogChanged(CatalogUpdate::Dataset(dataset()))]);
+    assert!(state.gallery.is_loading() && state.story.pending().is_some());
 }
 
 #[test]

@@ -15,6 +15,11 @@ use crate::components::{
 /// Largest whole number that a box keeps exactly.
 const MAX_SEED: f64 = 9_007_199_254_740_991.0;
 
+/// In the order of their box.
+const SHAPES: [Distribution; 2] = [Distribution::Uniform, Distribution::Gaussian];
+/// In the order of their box.
+const ANCHORINGS: [Anchoring; 2] = [Anchoring::Residual, Anchoring::None];
+
 /// What to show.
 #[derive(Properties, PartialEq)]
 pub(super) struct ControlsProps {
@@ -59,26 +64,37 @@ pub(super) fn Controls(props: &ControlsProps) -> Html {
     html! {
         <div class="controls">
             <div class="fields">
-                <NumberBox id="neighbor-count" label="Neighbors" help="How many images are made around this one; more is slower and steadier"
+                <NumberBox id="neighbor-count" label="Neighbors"
+                    help="How many images are made around this one; more is slower and steadier"
                     value={draft.neighbor_count as f64} default={defaults.neighbor_count as f64} range={counts}
-                    on_change={number(|draft, value| draft.neighbor_count = value as usize)} on_valid={on_valid.clone()} />
-                <NumberBox id="radius" label="Radius" help="How far from the image, in standard deviations of the latent space; small is more alike"
-                    value={narrow(draft.radius)} default={narrow(defaults.radius)} range={NumberRange::above(0.0, f64::from(NeighborhoodSpec::MAX_RADIUS))}
+                    on_change={number(|draft, value| draft.neighbor_count = value as usize)}
+                    on_valid={on_valid.clone()} />
+                <NumberBox id="radius" label="Radius"
+                    help="How far from the image, in standard deviations of the latent space; small is more alike"
+                    value={narrow(draft.radius)} default={narrow(defaults.radius)}
+                    range={NumberRange::above(0.0, f64::from(NeighborhoodSpec::MAX_RADIUS))}
                     on_change={number(|draft, value| draft.radius = value as f32)} on_valid={on_valid.clone()} />
-                <SelectBox id="shape" label="Shape" help="Uniform: anywhere within the radius. Gaussian: mostly near, some farther"
+                <SelectBox id="shape" label="Shape"
+                    help="Uniform: anywhere within the radius. Gaussian: mostly near, some farther"
                     options={vec!["Uniform".into(), "Gaussian".into()]} default={Some(0)}
                     selected={usize::from(draft.distribution == Distribution::Gaussian)}
-                    on_change={choice(|draft, index| draft.distribution = if index == 1 { Distribution::Gaussian } else { Distribution::Uniform })} />
-                <NumberBox id="seed" label="Seed" help="Another number draws other neighbors; the same one draws the same"
+                    on_change={choice(|draft, index| draft.distribution = SHAPES[index.min(1)])}
+                    />
+                <NumberBox id="seed" label="Seed"
+                    help="Another number draws other neighbors; the same one draws the same"
                     value={draft.seed as f64} default={defaults.seed as f64} range={NumberRange::whole(0.0, MAX_SEED)}
                     on_change={number(|draft, value| draft.seed = value as u64)} {on_valid} />
-                <SelectBox id="anchored" label="Anchored" help="Yes: neighbors keep what the autoencoder leaves out of this image, so they surround the image itself"
+                <SelectBox id="anchored" label="Anchored"
+                    help="Yes: neighbors keep what the autoencoder leaves out of this image, so they surround the \
+                        image itself"
                     options={vec!["yes".into(), "no".into()]} default={Some(0)}
                     selected={usize::from(draft.anchoring == Anchoring::None)}
-                    on_change={choice(|draft, index| draft.anchoring = if index == 1 { Anchoring::None } else { Anchoring::Residual })} />
+                    on_change={choice(|draft, index| draft.anchoring = ANCHORINGS[index.min(1)])}
+                    />
             </div>
             <div class="act">
-                <button id="generate" class="button primary" disabled={!props.can_generate || wrong || props.busy} onclick={on_generate}>
+                <button id="generate" class="button primary" disabled={!props.can_generate || wrong || props.busy}
+                    onclick={on_generate}>
                     { "Generate and distill" }
                 </button>
                 if props.busy {

@@ -58,11 +58,17 @@ pub(super) fn Counts(props: &CountsProps) -> Html {
         let pressed = props.focus == Some(label);
         let on_focus = props.on_focus.clone();
         let name = label_name(&props.names, label);
+        let role = Role::of(label, props.gold, props.predicted);
         let help = format!("{} neighbors are read as {name}; press to see only those", count(number as u64));
         html! {
-            <button class={classes!("answer", "tabular", pressed.then_some("is-pressed"), Role::of(label, props.gold, props.predicted).class())}
-                aria-pressed={pressed.to_string()} title={help} onclick={move |_| on_focus.emit((!pressed).then_some(label))}>
-                <svg width="16" height="4" aria-hidden="true"><line x1="0" x2="16" y1="2" y2="2" stroke={color.hex()} stroke-width="3" stroke-dasharray={stroke.dash_array()} /></svg>
+            <button
+                class={classes!("answer", "tabular", pressed.then_some("is-pressed"), role.class())}
+                aria-pressed={pressed.to_string()} title={help}
+                onclick={move |_| on_focus.emit((!pressed).then_some(label))}>
+                <svg width="16" height="4" aria-hidden="true">
+                    <line x1="0" x2="16" y1="2" y2="2" stroke={color.hex()} stroke-width="3"
+                        stroke-dasharray={stroke.dash_array()} />
+                </svg>
                 { format!("{name}: {}", short_percent(number as f64 / all)) }
             </button>
         }
@@ -91,7 +97,8 @@ pub(super) fn Counts(props: &CountsProps) -> Html {
         </div>
         if let Some(label) = one_answer {
             <p class="note warn">
-                { format!("The teacher reads every neighbor as {}. Widen the radius or a band to find where its answer changes.", label_name(&props.names, label)) }
+                { format!("The teacher reads every neighbor as {}. Widen the radius or a band to find where its \
+                    answer changes.", label_name(&props.names, label)) }
             </p>
         }
         </>

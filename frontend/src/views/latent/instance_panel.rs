@@ -54,7 +54,8 @@ pub(super) fn InstancePanel(props: &InstancePanelProps) -> Html {
             }
             <div class="instance-tiles">
                 <AttributionTile ..props_of(props) />
-                <ReconstructionTile names={props.names.clone()} reconstruction={props.reconstruction.clone()} anchoring={props.anchoring} />
+                <ReconstructionTile names={props.names.clone()} reconstruction={props.reconstruction.clone()}
+                    anchoring={props.anchoring} />
             </div>
         </div>
     }
@@ -136,7 +137,8 @@ struct ReconstructionTileProps {
 fn ReconstructionTile(props: &ReconstructionTileProps) -> Html {
     let Some(reconstruction) = &props.reconstruction else {
         return html! {
-            <figure class="tile-figure" title="The autoencoder\u{2019}s redrawing of the image, made when you generate neighbors">
+            <figure class="tile-figure"
+                title="The autoencoder\u{2019}s redrawing of the image, made when you generate neighbors">
                 <span class="tile is-blank"></span>
                 <figcaption class="quiet">{ "Reconstruction" }</figcaption>
             </figure>
@@ -169,7 +171,8 @@ fn ReconstructionTile(props: &ReconstructionTileProps) -> Html {
     };
     html! {
         <figure class="tile-figure" title={hint}>
-            <PixelImage image={reconstruction.image.clone()} class="tile" alt={format!("Reconstruction, read as {label}")} />
+            <PixelImage image={reconstruction.image.clone()} class="tile"
+                alt={format!("Reconstruction, read as {label}")} />
             <figcaption>{ "Reconstruction" }<br /><span class={class}>{ words }</span></figcaption>
         </figure>
     }

@@ -14,8 +14,18 @@ use crate::{
         shared::Shared,
         toggle::Toggle,
     },
-    plots::{parallel_coordinates::ParallelCoordinates, pixel_image::PixelImage},
+    plots::{
+        parallel_coordinates::{ParallelCoordinates, corner},
+        pixel_image::PixelImage,
+    },
 };
+
+/// How to read and use the plot.
+const HELP: &str = "Each axis is one latent dimension. A round handle moves the image along it; the bars at a band\u{2019}s \
+                    ends set where neighbors are drawn; a double click gives the band back to the radius.";
+/// What the two scales are.
+const SCALE_HELP: &str =
+    "Axes in standard deviations of the prior: as wide as the values, or \u{b1}3.5 and more where values lie beyond";
 
 /// What to show.
 #[derive(Properties, PartialEq)]
@@ -67,27 +77,32 @@ pub(super) fn LatentPanel(props: &LatentPanelProps) -> Html {
         <div class="latent">
             <div class="section-head">
                 <h3>{ "Latent space" }</h3>
-                <p class="help" title="Each axis is one latent dimension. A round handle moves the image along it; the bars at a band\u{2019}s ends set where neighbors are drawn; a double click gives the band back to the radius.">{ "drag a handle to change the image" }</p>
+                <p class="help" title={HELP}>{ "drag a handle to change the image" }</p>
                 <span class="section-end">
-                    <button class={classes!("link", (!moved).then_some("is-hidden"))} disabled={!moved} onclick={on_reset}
+                    <button class={classes!("link", (!moved).then_some("is-hidden"))} disabled={!moved}
+                        onclick={on_reset}
                         title="Handles and bands back to where the image lies">{ "Reset" }</button>
                     <Toggle label="Scale of the axes" options={vec!["Fit".into(), "\u{b1}3.5".into()]}
-                        selected={usize::from(!fit_now)} help="Axes in standard deviations of the prior: as wide as the values, or \u{b1}3.5 and more"
+                        selected={usize::from(!fit_now)} help={SCALE_HELP}
                         on_change={move |index| fit.set(index == 0)} />
                 </span>
             </div>
             if let Some(latent) = &props.latent {
                 <div class={classes!("latent-plot", props.stale.then_some("dim"))}>
-                    <ParallelCoordinates neighbors={props.neighbors.clone()} names={props.names.clone()} gold={props.gold}
+                    <ParallelCoordinates neighbors={props.neighbors.clone()} names={props.names.clone()}
+                        gold={props.gold}
                         predicted={props.predicted} mean={Rc::new(latent.mean.clone())}
-                        center={Rc::new(draft.center.clone().filter(|center| center.len() == latent.mean.len()).unwrap_or_else(|| latent.mean.clone()))}
+                        center={Rc::new(handles(draft, latent))}
                         radius={draft.radius} ranges={Rc::new(draft.ranges.clone())} fit={fit_now} focus={props.focus}
-                        hovered={props.hovered.or(props.picked)} on_hover={props.on_hover.clone()} on_pick={props.on_pick.clone()}
+                        hovered={props.hovered.or(props.picked)} on_hover={props.on_hover.clone()}
+                        on_pick={props.on_pick.clone()}
                         {on_center} {on_ranges} />
                     { preview(props) }
                 </div>
             } else {
-                <div class="latent-plot is-waiting quiet">{ "Where the image lies in latent space is shown here as soon as it is known." }</div>
+                <div class="latent-plot is-waiting quiet">
+                    { "Where the image lies is shown here as soon as it is known." }
+                </div>
             }
         </div>
     }
@@ -99,10 +114,14 @@ fn preview(props: &LatentPanelProps) -> Html {
         let label = soft_labels.predicted_label();
         let role = Role::of(label, props.gold, props.predicted);
         html! {
-            <><MarkedLabel {role} name={label_name(&props.names, label)} />{ format!(" {}", short_percent(soft_labels.confidence())) }</>
+            <>
+                <MarkedLabel {role} name={label_name(&props.names, label)} />
+                { format!(" {}", short_percent(soft_labels.confidence())) }
+            </>
         }
     };
-    let class = classes!("preview", lies_low(props).then_some("is-top"));
+    let line = props.latent.as_ref().map(|latent| handles(&props.draft, latent)).unwrap_or_default();
+    let class = classes!("preview", corner::freest(&line)[0].class());
     if let (Some(live), Some(_)) = (&props.live, &props.draft.center) {
         return html! {
             <div {class} role="status">
@@ -119,14 +138,15 @@ fn preview(props: &LatentPanelProps) -> Html {
             if let Some(image) = &neighbor.image {
                 <PixelImage image={image.clone()} alt="The picked neighbor" />
             }
-            <span class="tabular"><b>{ format!("Neighbor {}", count(neighbor.index + 1)) }</b><br />{ answer(&neighbor.soft_labels) }</span>
+            <span class="tabular">
+                <b>{ format!("Neighbor {}", count(neighbor.index + 1)) }</b><br />{ answer(&neighbor.soft_labels) }
+            </span>
         </div>
     }
 }
 
-/// Whether the line runs low at the right, where the preview lies: it then moves up, off the handles.
-fn lies_low(props: &LatentPanelProps) -> bool {
-    let mean = props.latent.as_ref().map(|latent| latent.mean.as_slice());
-    let line = props.draft.center.as_deref().or(mean).unwrap_or_default();
-    line.iter().rev().take(3).sum::<f32>() < 0.0
+/// Where the handles are: a center that was dragged, unless it belongs to another autoencoder.
+fn handles(draft: &NeighborhoodSpec, latent: &Latent) -> Vec<f32> {
+    let dragged = draft.center.as_ref().filter(|center| center.len() == latent.dimension_count());
+    dragged.unwrap_or(&latent.mean).clone()
 }

@@ -8,7 +8,7 @@ use yew::prelude::*;
 use super::weight_limit;
 use crate::{
     components::{
-        chosen::{ChosenImage, label_name},
+        chosen::{ChosenImage, label_name, name_room},
         format::sensible,
         mark::{Mark, Role},
         shared::Shared,
@@ -59,27 +59,44 @@ pub(super) fn ClassRows(props: &ClassRowsProps) -> Html {
             <tr class={classes!(role.class(), shown.then_some("is-shown"))}>
                 <th scope="row">{ name.clone() }<Mark {role} /></th>
                 <td>
-                    <button class="map-button" aria-pressed={shown.to_string()} title={format!("Show the weights of {name} large")}
+                    <button class="map-button" aria-pressed={shown.to_string()}
+                        title={format!("Show the weights of {name} large")}
                         onclick={move |_| on_large.emit((!shown).then_some(label))}>
-                        <HeatmapImage heatmap={weights.clone()} limit={maps.weight_limit} alt={format!("Weights of {name}")} />
+                        <HeatmapImage heatmap={weights.clone()} limit={maps.weight_limit}
+                            alt={format!("Weights of {name}")} />
                     </button>
                 </td>
                 <td>
-                    <HeatmapImage heatmap={contributions.clone()} limit={maps.contribution_limit} alt={format!("Weights of {name} times this image\u{2019}s ink")} />
+                    <HeatmapImage heatmap={contributions.clone()} limit={maps.contribution_limit}
+                        alt={format!("Weights of {name} times this image\u{2019}s ink")} />
                 </td>
-                <td class="class-bars"><PairedBars teacher={student.teacher_labels.probability(label)} student={student.student_labels.probability(label)} /></td>
+                <td class="class-bars">
+                    <PairedBars teacher={student.teacher_labels.probability(label)}
+                        student={student.student_labels.probability(label)} />
+                </td>
             </tr>
         }
     };
     let temperature = sensible_temperature(student.teacher_labels.temperature.get());
+    let full_color = |limit: f32| format!("full color is \u{b1}{} log-odds", sensible(f64::from(limit)));
+    let weight_help = format!(
+        "What ink at each pixel does for the class; {}, the scale of the map above",
+        full_color(maps.weight_limit)
+    );
+    let ink_help = format!(
+        "Weight \u{d7} (this image\u{2019}s ink \u{2212} the neighbors\u{2019} mean ink): what this image adds; {}",
+        full_color(maps.contribution_limit)
+    );
     html! {
-        <table class="class-rows">
-            <caption class="visually-hidden">{ "Class by class: weight map, weight times ink, probabilities of teacher and student" }</caption>
+        <table class="class-rows" style={name_room(&props.names)}>
+            <caption class="visually-hidden">
+                { "Class by class: weight map, weight times ink, probabilities of teacher and student" }
+            </caption>
             <thead>
                 <tr class="quiet">
                     <th scope="col">{ "class" }</th>
-                    <th scope="col" title={format!("What ink at each pixel does for the class; full color is \u{b1}{} log-odds, the scale of the map above", sensible(f64::from(maps.weight_limit)))}>{ "weight" }</th>
-                    <th scope="col" title={format!("Weight \u{d7} (this image\u{2019}s ink \u{2212} the neighbors\u{2019} mean ink): what this image adds; full color is \u{b1}{} log-odds", sensible(f64::from(maps.contribution_limit)))}>{ "\u{d7} ink" }</th>
+                    <th scope="col" title={weight_help}>{ "weight" }</th>
+                    <th scope="col" title={ink_help}>{ "\u{d7} ink" }</th>
                     <th scope="col" class="class-bars" title={format!("Softened by the temperature, {temperature}")}>
                         { "teacher " }<i class="swatch is-teacher" />{ " student " }<i class="swatch is-student" />
                         { if temperature == "1" { " in %".to_owned() } else { format!(" in %, T = {temperature}") } }

@@ -64,13 +64,18 @@ pub(super) fn Contrast(props: &ContrastProps) -> Html {
                     <h3>{ "What speaks for " }{ marked(label) }</h3>
                     <p>{ "Orange: ink there speaks for it. Violet: ink there speaks against it." }</p>
                     <DivergingLegend {limit} against="against" towards="for it" unit={UNIT} />
-                    <button class="link" onclick={on_back}>{ format!("Back to why {towards} and not {against}") }</button>
+                    <button class="link" onclick={on_back}>
+                        { format!("Back to why {towards} and not {against}") }
+                    </button>
                 } else {
                     <h3>{ "Why " }{ marked(predicted) }{ " and not " }{ marked(other) }</h3>
                     <p>{ format!("Ink on orange pushes towards {towards}, ink on violet towards {against}.") }</p>
-                    <DivergingLegend {limit} against={format!("towards {against}")} towards={format!("towards {towards}")} unit={UNIT} />
+                    <DivergingLegend {limit} against={format!("towards {against}")}
+                        towards={format!("towards {towards}")} unit={UNIT} />
                 }
-                <label class="check quiet"><input type="checkbox" checked={*outlined} onchange={on_outline} />{ "outline of the ink" }</label>
+                <label class="check quiet">
+                    <input type="checkbox" checked={*outlined} onchange={on_outline} />{ "outline of the ink" }
+                </label>
             </div>
         </div>
     }

@@ -66,6 +66,9 @@ pub(super) fn Images(props: &ImagesProps) -> Html {
                 <Toggle label="Order of the images" options={orders} {selected} on_change={on_order}
                     help="Confidence: where the teacher was surest. Margin: where it hesitated most between two classes. Index: as in the file." />
             </div>
+            if let Some(problem) = &props.problem {
+                <ProblemNotice problem={problem.clone()} on_retry={props.on_retry.clone()} />
+            }
             if is_empty {
                 <Empty title="No images here" text="The teacher never gave this answer to this class. Choose another cell." />
             } else {
@@ -73,9 +76,6 @@ pub(super) fn Images(props: &ImagesProps) -> Html {
                     <Gallery thumbnails={props.thumbnails.clone()} selected={props.selected.clone()} more={props.more}
                         loading={props.loading} label={title} on_select={props.on_image.clone()} on_more={props.on_more.clone()} />
                 </div>
-            }
-            if let Some(problem) = &props.problem {
-                <ProblemNotice problem={problem.clone()} on_retry={props.on_retry.clone()} />
             }
         </>
     }

@@ -1,5 +1,4 @@
-//! How a model comes into the catalog: checked, named, recorded, and handed to a training. A restart
-//! goes on with what was being made.
+//! How a model comes into the catalog: checked, named, recorded, and handed to a training.
 
 use domain::{
     Architecture, Autoencoder, AutoencoderRecipe, Error, ModelState, Progress, ResourceName, Result, Teacher,
@@ -12,6 +11,8 @@ use crate::operations::{NewOperation, Operation, OperationHandle};
 
 /// Longest display name in characters.
 const MAX_DISPLAY_NAME: usize = 200;
+/// Teachers, and autoencoders, that there may be.
+const MAX_MODEL_COUNT: usize = 1_000;
 
 /// A teacher that is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,8 +45,20 @@ pub struct NewAutoencoder {
 }
 
 impl Catalog {
-    /// Begins to train a teacher, unless the same request has done so before.
+    /// Begins to train a teacher, unless the same request has done so before. A caller that leaves changes
+    /// nothing: half a creation would leave a model that nobody trains.
     pub async fn create_teacher(&self, new: NewTeacher) -> Result<Operation> {
+        let catalog = self.clone();
+        self.to_its_end(async move { catalog.begin_teacher(new).await }).await
+    }
+
+    /// Begins to train an autoencoder, in the same way.
+    pub async fn create_autoencoder(&self, new: NewAutoencoder) -> Result<Operation> {
+        let catalog = self.clone();
+        self.to_its_end(async move { catalog.begin_autoencoder(new).await }).await
+    }
+
+    async fn begin_teacher(&self, new: NewTeacher) -> Result<Operation> {
         let _naming = self.inner.naming.lock().await;
         let NewTeacher { id, display_name, recipe, request_id, fingerprint } = new;
         let mut violations = Violations::default();
@@ -72,6 +85,7 @@ impl Catalog {
         if self.teacher(&name).is_ok() {
             return Err(Error::AlreadyExists { kind: "TEACHER", resource: name.to_string() });
         }
+        check_room(self.models().teachers.len(), &name)?;
 
         let handle = self.begin(&name, recipe.epoch_count, request_id, fingerprint)?;
         let teacher = Teacher {
@@ -91,8 +105,7 @@ impl Catalog {
         self.hand_over(Job::Teacher(name), handle, recorded).await
     }
 
-    /// Begins to train an autoencoder, unless the same request has done so before.
-    pub async fn create_autoencoder(&self, new: NewAutoencoder) -> Result<Operation> {
+    async fn begin_autoencoder(&self, new: NewAutoencoder) -> Result<Operation> {
         let _naming = self.inner.naming.lock().await;
         let NewAutoencoder { id, display_name, recipe, request_id, fingerprint } = new;
         let mut violations = Violations::default();
@@ -109,6 +122,7 @@ impl Catalog {
         if self.autoencoder(&name).is_ok() {
             return Err(Error::AlreadyExists { kind: "AUTOENCODER", resource: name.to_string() });
         }
+        check_room(self.models().autoencoders.len(), &name)?;
 
         let handle = self.begin(&name, recipe.epoch_count, request_id, fingerprint)?;
         let autoencoder = Autoencoder {
@@ -125,50 +139,13 @@ impl Catalog {
         self.hand_over(Job::Autoencoder(name), handle, recorded).await
     }
 
-    /// Goes on with the trainings that ran when the process before this one ended, oldest first, and
-    /// tells the ends that were on the models' records but not on the operations'.
-    pub async fn resume(&self) -> Result<()> {
-        let set = self.models();
-        let teachers = set.teachers.values().map(|teacher| {
-            let job = Job::Teacher(teacher.name.clone());
-            (teacher.create_time, job, teacher.state.clone(), teacher.operation.clone(), teacher.recipe.epoch_count)
-        });
-        let autoencoders = set.autoencoders.values().map(|model| {
-            let job = Job::Autoencoder(model.name.clone());
-            (model.create_time, job, model.state.clone(), model.operation.clone(), model.recipe.epoch_count)
-        });
-        let mut models: Vec<_> = teachers.chain(autoencoders).collect();
-        models.sort_by_key(|(create_time, ..)| *create_time);
-        for (_, job, state, operation, epoch_count) in models {
-            let operation = ResourceName::parse(&operation, ResourceName::OPERATION)?;
-            let handle = self.inner.operations.resume(&operation);
-            match (state, handle) {
-                (ModelState::Training, Some(handle)) => self.start(job, handle).await,
-                (ModelState::Training, None) => {
-                    // Its record was not written in time; the name is the same again.
-                    self.inner.operations.delete(&operation).ok();
-                    let handle = self.begin(job.name(), epoch_count, operation.id().to_owned(), String::new())?;
-                    self.start(job, handle).await;
-                }
-                (ModelState::Ready, Some(handle)) => handle.finish(Ok(())),
-                (ModelState::Failed(why), Some(handle)) => handle.finish(Err(Error::FailedPrecondition {
-                    reason: "TRAINING_FAILED",
-                    subject: job.name().to_string(),
-                    description: why,
-                })),
-                (ModelState::Ready | ModelState::Failed(_), None) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// The operation that the same request began before.
     fn repeated(&self, violations: &mut Violations, request_id: &str, fingerprint: &str) -> Option<Operation> {
         Uuid::try_parse(request_id).ok()?;
         violations.take("", self.inner.operations.existing(request_id, fingerprint)).flatten()
     }
 
-    fn begin(
+    pub(super) fn begin(
         &self,
         target: &ResourceName,
         epoch_count: u32,
@@ -238,6 +215,18 @@ pub fn check_identity(
         format!("is longer than {MAX_DISPLAY_NAME} characters")
     });
     violations.take(id_field, ResourceName::new(collections, &[id]))
+}
+
+/// A page watches all models at once, so there is a limit to them.
+fn check_room(count: usize, name: &ResourceName) -> Result<()> {
+    if count < MAX_MODEL_COUNT {
+        return Ok(());
+    }
+    Err(Error::FailedPrecondition {
+        reason: "TOO_MANY_MODELS",
+        subject: name.to_string(),
+        description: format!("there are {count} models of this kind, which is the limit: delete one first"),
+    })
 }
 
 /// The progress of a training that waits for its turn.

@@ -57,8 +57,11 @@ impl Evaluation {
                 gold.len()
             )));
         }
-        let answers: Vec<Logits> =
-            stored.logits.chunks_exact(stored.label_count).map(|row| Logits::new(row.to_vec())).collect::<Result<_>>()?;
+        let answers: Vec<Logits> = stored
+            .logits
+            .chunks_exact(stored.label_count)
+            .map(|row| Logits::new(row.to_vec()))
+            .collect::<Result<_>>()?;
         let predicted: Vec<Label> = answers.iter().map(Logits::predicted_label).collect();
         let pairs = gold.iter().copied().zip(predicted.iter().copied());
         let matrix = ConfusionMatrix::from_pairs(stored.label_count, pairs)?;

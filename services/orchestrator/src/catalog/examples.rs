@@ -49,8 +49,7 @@ impl ExampleQuery {
             format!("{:?} is not one of {}", shortened(&self.split), splits.join(", "))
         });
         let label_count = dataset.label_names.len();
-        for (field, label) in
-            [("gold_label", self.filter.gold_label), ("predicted_label", self.filter.predicted_label)]
+        for (field, label) in [("gold_label", self.filter.gold_label), ("predicted_label", self.filter.predicted_label)]
         {
             violations.check(label.is_none_or(|label| label.index() < label_count), field, || {
                 format!("is not below {label_count}")

@@ -11,9 +11,9 @@ use proto::{
     students::student,
     types::flat_from_logits,
 };
+use runtime::{channel::Channel, server::MAX_MESSAGE_BYTES};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use runtime::{channel::Channel, server::MAX_MESSAGE_BYTES};
 
 use super::{failed, ours};
 use crate::ports::{Distillation, DistillationAnswer, DistillationConfig, FitProgress, LabeledChunk, Students};

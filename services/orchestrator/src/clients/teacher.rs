@@ -46,7 +46,12 @@ impl Teachers for TeacherClient {
         Ok(logits)
     }
 
-    async fn attribute(&self, teacher: &ResourceName, image: &Image, request: AttributionRequest) -> Result<Attribution> {
+    async fn attribute(
+        &self,
+        teacher: &ResourceName,
+        image: &Image,
+        request: AttributionRequest,
+    ) -> Result<Attribution> {
         let message = AttributeImageRequest {
             teacher: teacher.to_string(),
             image: Some(image.into()),

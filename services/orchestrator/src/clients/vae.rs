@@ -41,7 +41,12 @@ impl Autoencoders for VaeClient {
         Ok(latents)
     }
 
-    async fn decode(&self, autoencoder: &ResourceName, points: &[Vec<f32>], anchor: Option<&Image>) -> Result<ImageBatch> {
+    async fn decode(
+        &self,
+        autoencoder: &ResourceName,
+        points: &[Vec<f32>],
+        anchor: Option<&Image>,
+    ) -> Result<ImageBatch> {
         let request = DecodeLatentsRequest {
             autoencoder: autoencoder.to_string(),
             latents: points.iter().cloned().map(Into::into).collect(),

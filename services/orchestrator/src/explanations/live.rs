@@ -1,6 +1,9 @@
 //! One explanation in memory: what its watchers see, and what its neighbors and students are.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use domain::{Error, Explanation, ExplanationState, ResourceName, Result, Student};
 use tokio::sync::watch;
@@ -20,6 +23,8 @@ pub struct Live {
     students: Mutex<Vec<Arc<Student>>>,
     question: Option<Question>,
     cancellation: CancellationToken,
+    /// Set by `forget`, read by whoever would store its end.
+    forgotten: AtomicBool,
 }
 
 impl Live {
@@ -41,6 +46,7 @@ impl Live {
             students: Mutex::default(),
             question,
             cancellation: CancellationToken::new(),
+            forgotten: AtomicBool::new(false),
         }
     }
 
@@ -67,6 +73,17 @@ impl Live {
     /// Asks it to stop.
     pub fn cancel(&self) {
         self.cancellation.cancel();
+    }
+
+    /// Asks it to stop because it was deleted.
+    pub(super) fn forget(&self) {
+        self.forgotten.store(true, Ordering::Relaxed);
+        self.cancel();
+    }
+
+    /// Whether it was deleted.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.forgotten.load(Ordering::Relaxed)
     }
 
     /// Waits for its end and tells what its students can be made from.

@@ -124,7 +124,12 @@ impl Explanations {
         Ok(AttributionRequest { target: Some(logits.predicted_label()), baseline, ..spec })
     }
 
-    async fn label(&self, teacher: &ResourceName, images: ImageBatch, points: Vec<Vec<f32>>) -> Result<Vec<DecodedImage>> {
+    async fn label(
+        &self,
+        teacher: &ResourceName,
+        images: ImageBatch,
+        points: Vec<Vec<f32>>,
+    ) -> Result<Vec<DecodedImage>> {
         let answers = self.models.teachers.classify(teacher, &images).await?;
         let decoded = points.into_iter().zip(answers).enumerate().map(|(i, (point, logits))| {
             let image = images.image(i)?;

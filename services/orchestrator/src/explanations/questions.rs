@@ -2,8 +2,8 @@
 //! in, and everything that is wrong is said at once.
 
 use domain::{
-    Dataset, Error, Explanation, ExplanationState, Image, Instance, Label, NeighborhoodSpec, ResourceName, Result, Stage,
-    StudentSpec, Teacher, Violations,
+    Dataset, Error, Explanation, ExplanationState, Image, Instance, Label, NeighborhoodSpec, ResourceName, Result,
+    Stage, StudentSpec, Teacher, Violations,
 };
 use proto::explanation::InstanceRequest;
 

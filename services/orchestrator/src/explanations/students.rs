@@ -36,7 +36,9 @@ impl Explanations {
         let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let name = parent.child("students", &id)?;
         let students = live.students();
-        if students.iter().any(|student| student.name == name) || self.documents.get(&document_path(&name)).await?.is_some() {
+        if students.iter().any(|student| student.name == name)
+            || self.documents.get(&document_path(&name)).await?.is_some()
+        {
             return Err(Error::AlreadyExists { kind: "STUDENT", resource: name.to_string() });
         }
         if students.len() > MAX_STUDENT_COUNT {
@@ -78,12 +80,14 @@ impl Explanations {
         spec: StudentSpec,
     ) -> Result<impl Stream<Item = Result<StudentUpdate>> + Send + use<>> {
         let (question, snapshot) = live.finished().await?;
-        let instance = snapshot.instance.ok_or_else(|| Error::unexpected("a finished explanation without an instance"))?;
+        let instance =
+            snapshot.instance.ok_or_else(|| Error::unexpected("a finished explanation without an instance"))?;
         let limit = spec.neighbor_limit.unwrap_or(usize::MAX);
         let chunks = snapshot.neighborhood.select(&spec.ranges, limit, CHUNK_SIZE);
         let neighbor_count: usize = chunks.iter().map(|chunk| chunk.logits.len()).sum();
         if neighbor_count < NeighborhoodSpec::MIN_NEIGHBOR_COUNT {
-            let message = format!("leave {neighbor_count} neighbors; a student needs {}", NeighborhoodSpec::MIN_NEIGHBOR_COUNT);
+            let message =
+                format!("leave {neighbor_count} neighbors; a student needs {}", NeighborhoodSpec::MIN_NEIGHBOR_COUNT);
             return Err(Error::invalid("spec.ranges", message));
         }
         let config = DistillationConfig {

@@ -137,10 +137,7 @@ impl CatalogService for CatalogFace {
 
     type WatchActivityStream = BoxStream<'static, Result<raw::WatchActivityResponse, Status>>;
 
-    async fn watch_activity(
-        &self,
-        request: Request<raw::WatchActivityRequest>,
-    ) -> Answer<Self::WatchActivityStream> {
+    async fn watch_activity(&self, request: Request<raw::WatchActivityRequest>) -> Answer<Self::WatchActivityStream> {
         let context = Context::of(&request);
         let updates = activity::watch(self.catalog.clone(), context.draining.clone());
         let updates = context.run(updates).await.map_err(from_error)?;

@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use domain::Temperature;
-use futures::{StreamExt, stream::BoxStream};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use proto::raw::{
     deeper::explanation::v1::{self as raw, explanation_service_server::ExplanationService},
     google::longrunning::Operation,
 };
 use runtime::{call::Context, page::Page, status::from_error};
-use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
 pub(crate) use self::present::operation;
@@ -54,11 +56,15 @@ impl ExplanationService for ExplanationsFace {
         let context = Context::of(&request);
         let name = parse::explanation_name(&request.get_ref().name).map_err(from_error)?;
         let live = context.run(self.explanations.get(&name)).await.map_err(from_error)?;
-        let mut last_seen = false;
-        let changes = WatchStream::new(live.watch()).take_while(move |explanation| {
-            let wanted = !last_seen;
-            last_seen = explanation.is_done();
-            std::future::ready(wanted)
+        let mut states = live.watch();
+        states.mark_changed();
+        // Ends with the state that is the last: nothing comes after it that one could wait for.
+        let changes = stream::unfold(Some(states), |states| async move {
+            let mut states = states?;
+            states.changed().await.ok()?;
+            let explanation = states.borrow_and_update().clone();
+            let rest = (!explanation.is_done()).then_some(states);
+            Some((explanation, rest))
         });
         let draining = context.draining.clone();
         let updates = changes.map(|explanation| Ok(raw::Explanation::from(&*explanation)));
@@ -95,7 +101,7 @@ impl ExplanationService for ExplanationsFace {
     async fn list_neighbors(&self, request: Request<raw::ListNeighborsRequest>) -> Answer<raw::ListNeighborsResponse> {
         let context = Context::of(&request);
         let request = request.into_inner();
-        let name = parse::explanation_name(&request.parent).map_err(from_error)?;
+        let name = parse::parent(&request.parent).map_err(from_error)?;
         let with_images = request.view() == raw::NeighborView::Full;
         let arguments = [name.as_str(), if with_images { "full" } else { "basic" }];
         let page = Page::parse(request.page_size, &request.page_token, &arguments).map_err(from_error)?;

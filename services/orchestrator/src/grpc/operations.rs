@@ -69,13 +69,13 @@ impl OperationsFace {
         }
     }
 
-    /// All operations, newest first.
+    /// All operations, newest first, without loss curves: `GetOperation` brings them.
     async fn list(&self) -> Result<Vec<raw::Operation>> {
-        let trainings = self.catalog.operations().list();
-        let mut all: Vec<(i64, raw::Operation)> = trainings
-            .iter()
-            .map(|operation| (operation.create_time, present::operation(&self.catalog, operation)))
-            .collect();
+        let mut all: Vec<(i64, raw::Operation)> = Vec::new();
+        for mut operation in self.catalog.operations().list() {
+            operation.progress.loss_curve.clear();
+            all.push((operation.create_time, present::operation(&self.catalog, &operation)));
+        }
         for explanation in self.explanations.list().await? {
             all.push((explanation.create_time, explanations::operation(&explanation)));
         }
@@ -89,13 +89,17 @@ type Answer<T> = Result<Response<T>, Status>;
 
 #[async_trait]
 impl OperationsService for OperationsFace {
-    async fn list_operations(&self, request: Request<raw::ListOperationsRequest>) -> Answer<raw::ListOperationsResponse> {
+    async fn list_operations(
+        &self,
+        request: Request<raw::ListOperationsRequest>,
+    ) -> Answer<raw::ListOperationsResponse> {
         let context = Context::of(&request);
         let page = parse_list(request.get_ref()).map_err(from_error)?;
         let all = context.run(self.list()).await.map_err(from_error)?;
         let start = page.offset().map_err(from_error)?.min(all.len());
         let end = start.saturating_add(page.size).min(all.len());
-        let next_page_token = if end < all.len() { page::token(&end.to_string(), &["operations"]) } else { String::new() };
+        let next_page_token =
+            if end < all.len() { page::token(&end.to_string(), &["operations"]) } else { String::new() };
         let operations = all.into_iter().skip(start).take(end - start).map(without_response).collect();
         Ok(Response::new(raw::ListOperationsResponse { operations, next_page_token }))
     }

@@ -108,10 +108,15 @@ impl Registry {
         self.entries.iter().filter(|(_, entry)| is_orphan(entry)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Progress is not written down: after a restart the work itself knows how far it was.
+    /// Written down from phase to phase, with the loss curve so far: within a phase, the work itself knows
+    /// after a restart how far it was.
     pub(super) fn report(&mut self, name: &ResourceName, progress: Progress) {
         if let Some(entry) = self.entries.get(name).filter(|entry| !entry.is_done()) {
+            let is_next_phase = entry.state.borrow().progress.phase != progress.phase;
             entry.state.send_modify(|operation| operation.progress = progress);
+            if is_next_phase {
+                self.unwritten.insert(name.clone());
+            }
         }
     }
 

@@ -30,8 +30,12 @@ pub trait Library: Send + Sync {
     async fn images(&self, dataset: &ResourceName, split: &str, positions: &[u64]) -> Result<Vec<Image>>;
 
     /// A teacher's answers to a split, if they are stored.
-    async fn answers(&self, teacher: &ResourceName, dataset: &ResourceName, split: &str)
-    -> Result<Option<StoredAnswers>>;
+    async fn answers(
+        &self,
+        teacher: &ResourceName,
+        dataset: &ResourceName,
+        split: &str,
+    ) -> Result<Option<StoredAnswers>>;
 
     /// Deletes a model's weights and answers.
     async fn delete_model(&self, model: &ResourceName) -> Result<()>;

@@ -61,8 +61,7 @@ async fn pages_cover_the_list_once_and_their_tokens_fit_no_other_request() {
     let world = World::new().await;
     world.trained("t").await;
     let mut catalog = world.catalog.clone();
-    let mut request =
-        raw::ListExamplesRequest { order: ExampleOrder::Confidence.into(), page_size: 4, ..listing() };
+    let mut request = raw::ListExamplesRequest { order: ExampleOrder::Confidence.into(), page_size: 4, ..listing() };
     let first = catalog.list_examples(request.clone()).await.unwrap().into_inner();
     assert_eq!((first.examples.len(), first.total_size), (4, 6));
     request.page_token = first.next_page_token;

@@ -32,23 +32,23 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Gold labels of `datasets/tiny`, split `dev`.
-pub const GOLD: [u8; 6] = [0, 0, 0, 1, 1, 1];
+pub(crate) const GOLD: [u8; 6] = [0, 0, 0, 1, 1, 1];
 /// What the teacher of this world answers there: logits of label 1, label 0 being 0. It errs at 2 and 5.
-pub const ANSWERS: [f32; 6] = [-3.0, -0.5, 2.0, 4.0, 0.25, -1.0];
+pub(crate) const ANSWERS: [f32; 6] = [-3.0, -0.5, 2.0, 4.0, 0.25, -1.0];
 
-pub struct World {
-    pub channel: Channel,
-    pub catalog: CatalogServiceClient<Channel>,
-    pub operations: OperationsClient<Channel>,
-    pub trainers: Arc<PlayedTrainers>,
-    pub artifacts: Artifacts,
+pub(crate) struct World {
+    pub(crate) channel: Channel,
+    pub(crate) catalog: CatalogServiceClient<Channel>,
+    pub(crate) operations: OperationsClient<Channel>,
+    pub(crate) trainers: Arc<PlayedTrainers>,
+    pub(crate) artifacts: Artifacts,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<()>>,
 }
 
 impl World {
     /// A system with the data set `datasets/tiny`.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let artifacts = Artifacts::in_memory();
         let names = vec!["no".to_owned(), "yes".to_owned()];
         let splits = vec![split("train", &[0, 1]), split("dev", &GOLD)];
@@ -57,7 +57,7 @@ impl World {
     }
 
     /// A system over what another one left behind.
-    pub fn over(artifacts: Artifacts) -> Self {
+    pub(crate) fn over(artifacts: Artifacts) -> Self {
         let trainers = Arc::new(PlayedTrainers::new(artifacts.clone()));
         let services = Services {
             artifacts: artifacts.clone(),
@@ -75,14 +75,14 @@ impl World {
     }
 
     /// Ends it as SIGTERM would.
-    pub async fn stop(self) -> Artifacts {
+    pub(crate) async fn stop(self) -> Artifacts {
         self.shutdown.cancel();
         self.serving.await.unwrap().unwrap();
         self.artifacts
     }
 
     /// Asks until the operation has ended.
-    pub async fn ended(&self, name: &str) -> proto::raw::google::longrunning::Operation {
+    pub(crate) async fn ended(&self, name: &str) -> proto::raw::google::longrunning::Operation {
         loop {
             let request = proto::raw::google::longrunning::WaitOperationRequest { name: name.into(), timeout: None };
             let operation = self.operations.clone().wait_operation(request).await.unwrap().into_inner();
@@ -93,16 +93,16 @@ impl World {
     }
 
     /// Trains a teacher to its end.
-    pub async fn trained(&self, id: &str) -> raw::Teacher {
+    pub(crate) async fn trained(&self, id: &str) -> raw::Teacher {
         let operation = self.catalog.clone().create_teacher(new_teacher(id)).await.unwrap().into_inner();
-        self.trainers.let_steps(100);
+        self.trainers.let_steps(4);
         self.ended(&operation.name).await;
         let name = format!("teachers/{id}");
         self.catalog.clone().get_teacher(raw::GetTeacherRequest { name }).await.unwrap().into_inner()
     }
 }
 
-pub fn dataset() -> ResourceName {
+pub(crate) fn dataset() -> ResourceName {
     ResourceName::parse("datasets/tiny", ResourceName::DATASET).unwrap()
 }
 
@@ -112,7 +112,7 @@ fn split(id: &str, labels: &[u8]) -> IdxSplit {
     IdxSplit { id: id.to_owned(), images: idx::encode_images(&images), labels: idx::encode_labels(labels) }
 }
 
-pub fn new_teacher(id: &str) -> raw::CreateTeacherRequest {
+pub(crate) fn new_teacher(id: &str) -> raw::CreateTeacherRequest {
     raw::CreateTeacherRequest {
         teacher_id: id.to_owned(),
         display_name: String::new(),
@@ -128,17 +128,17 @@ pub fn new_teacher(id: &str) -> raw::CreateTeacherRequest {
 }
 
 /// Trains by permission: each step of each training takes one permit.
-pub struct PlayedTrainers {
+pub(crate) struct PlayedTrainers {
     artifacts: Artifacts,
     steps: Arc<Semaphore>,
     /// Trainings whose stream is open.
-    pub running: Arc<AtomicUsize>,
+    pub(crate) running: Arc<AtomicUsize>,
     /// The most that ever ran at once.
-    pub most_running: Arc<AtomicUsize>,
+    pub(crate) most_running: Arc<AtomicUsize>,
     /// Names in the order in which trainings began.
-    pub begun: Mutex<Vec<String>>,
+    pub(crate) begun: Mutex<Vec<String>>,
     /// Failures to answer with before anything works.
-    pub failures: Mutex<Vec<Error>>,
+    pub(crate) failures: Mutex<Vec<Error>>,
 }
 
 impl PlayedTrainers {
@@ -153,7 +153,7 @@ impl PlayedTrainers {
         }
     }
 
-    pub fn let_steps(&self, count: usize) {
+    pub(crate) fn let_steps(&self, count: usize) {
         self.steps.add_permits(count);
     }
 
@@ -308,7 +308,7 @@ impl Students for Absent {
 }
 
 /// Lets everything that can run, run; for tests that look at what happened behind a call.
-pub async fn until(holds: impl Fn() -> bool) {
+pub(crate) async fn until(holds: impl Fn() -> bool) {
     let waiting = async {
         while !holds() {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;

@@ -7,7 +7,7 @@ use artifacts::{Evaluation, LabeledImages};
 use domain::{Error, Progress, ResourceName, Result, TrainingPhase};
 use futures::{Stream, stream};
 
-use super::{Models, Serving};
+use super::{Models, serving::Serving};
 
 /// An evaluation between two batches.
 struct Running {

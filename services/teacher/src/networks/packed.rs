@@ -1,7 +1,7 @@
 //! Convolutions for inference: batch-norm folded in, weights in oneDNN's own packed layout, kernel taps
 //! that only ever see padding left out. Some 2.5 times as quick as the trained ones in f32.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::convolution::{ConvBn, Convolution, Mode};
 
@@ -34,9 +34,14 @@ fn outputs(side: i64, kernel: i64, stride: i64, padding: i64) -> i64 {
     (side + 2 * padding - kernel) / stride + 1
 }
 
+/// Values in the layout that packed convolutions take.
+pub fn enter(x: Tensor) -> Tensor {
+    if x.device() == Device::Cpu { x.to_mkldnn() } else { x }
+}
+
 /// A convolution with bias.
 pub struct PackedConv {
-    /// Opaque to all but oneDNN.
+    /// On the CPU opaque to all but oneDNN.
     weight: Tensor,
     /// `[output]`
     bias: Tensor,
@@ -59,9 +64,12 @@ impl PackedConv {
             }
         }
         sides.shrink(kernel, layer.stride, layer.padding);
-        let weight = weight.to_kind(kind).contiguous().to_mkldnn();
-        let weight = weight.mkldnn_reorder_conv2d_weight(padding, stride, [1, 1], 1, None::<&[i64]>);
-        Self { weight, bias: bias.to_kind(kind).to_mkldnn(), stride, padding }
+        let (mut weight, mut bias) = (weight.to_kind(kind).contiguous(), bias.to_kind(kind));
+        if weight.device() == Device::Cpu {
+            weight = weight.to_mkldnn().mkldnn_reorder_conv2d_weight(padding, stride, [1, 1], 1, None::<&[i64]>);
+            bias = bias.to_mkldnn();
+        }
+        Self { weight, bias, stride, padding }
     }
 }
 
@@ -80,7 +88,6 @@ impl Convolution for PackedConv {
 
 #[cfg(test)]
 mod tests {
-    use tch::Device;
     use torch::Randomness;
 
     use super::*;

@@ -4,11 +4,11 @@
 use artifacts::{Artifacts, IdxSplit, idx};
 use domain::{AutoencoderRecipe, ImageBatch, ImageShape, ResourceName};
 
-pub const SHAPE: ImageShape = ImageShape::gray(8, 8);
+pub(crate) const SHAPE: ImageShape = ImageShape::gray(8, 8);
 const IMAGE_COUNT: usize = 1_000;
 
 /// Bars of every width, height and place: two dimensions describe most of them.
-pub fn bars() -> ImageBatch {
+pub(crate) fn bars() -> ImageBatch {
     let mut pixels = Vec::with_capacity(IMAGE_COUNT * 64);
     for i in 0..IMAGE_COUNT {
         let (left, top) = (i % 5, (i / 5) % 5);
@@ -19,11 +19,11 @@ pub fn bars() -> ImageBatch {
     ImageBatch::new(SHAPE, pixels).unwrap()
 }
 
-pub fn name(id: &str) -> ResourceName {
+pub(crate) fn name(id: &str) -> ResourceName {
     ResourceName::new(ResourceName::AUTOENCODER, &[id]).unwrap()
 }
 
-pub fn recipe(epoch_count: u32) -> AutoencoderRecipe {
+pub(crate) fn recipe(epoch_count: u32) -> AutoencoderRecipe {
     let dataset = ResourceName::parse("datasets/bars", ResourceName::DATASET).unwrap();
     AutoencoderRecipe {
         latent_dimension_count: 4,
@@ -35,7 +35,7 @@ pub fn recipe(epoch_count: u32) -> AutoencoderRecipe {
 }
 
 /// Imports the data set.
-pub async fn import(artifacts: &Artifacts) {
+pub(crate) async fn import(artifacts: &Artifacts) {
     let images = idx::encode_images(&bars());
     let labels = idx::encode_labels(&[0; IMAGE_COUNT]);
     let splits = vec![IdxSplit { id: "train".to_owned(), images, labels }];

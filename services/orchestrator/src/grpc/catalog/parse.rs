@@ -8,9 +8,7 @@ use proto::{
 };
 use runtime::page::Page;
 
-use crate::catalog::{
-    Catalog, ExampleFilter, ExampleOrder, ExampleQuery, NewAutoencoder, NewTeacher, check_identity,
-};
+use crate::catalog::{Catalog, ExampleFilter, ExampleOrder, ExampleQuery, NewAutoencoder, NewTeacher, check_identity};
 
 /// The request's own name.
 pub(super) fn name(text: &str, collections: &[&str]) -> Result<ResourceName> {
@@ -54,13 +52,7 @@ pub(super) fn new_autoencoder(mut request: raw::CreateAutoencoderRequest) -> Res
 }
 
 /// The catalog, which checks these fields otherwise, is not asked about a recipe that cannot be read.
-fn with_identity(
-    collections: &[&str],
-    id: (&str, &str),
-    display_name: &str,
-    request_id: &str,
-    error: Error,
-) -> Error {
+fn with_identity(collections: &[&str], id: (&str, &str), display_name: &str, request_id: &str, error: Error) -> Error {
     let mut violations = Violations::default();
     check_identity(&mut violations, collections, id, display_name, request_id);
     violations.take::<()>("", Err(error));

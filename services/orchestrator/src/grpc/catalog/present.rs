@@ -30,7 +30,8 @@ pub(super) fn page<'a, T>(
     page: &Page,
     list: &str,
 ) -> (std::slice::Iter<'a, T>, String) {
-    let start = page.after.as_ref().map_or(0, |after| all.partition_point(|item| name(item).as_str() <= after.as_str()));
+    let start =
+        page.after.as_ref().map_or(0, |after| all.partition_point(|item| name(item).as_str() <= after.as_str()));
     let end = start.saturating_add(page.size).min(all.len());
     let shown = &all[start..end];
     let token = match shown.last() {

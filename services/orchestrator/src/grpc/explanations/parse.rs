@@ -1,8 +1,6 @@
 //! Requests of `ExplanationService`, read with every wrong field reported at once.
 
-use domain::{
-    Anchoring, Error, NeighborhoodSpec, ResourceName, Result, StudentSpec, Violations,
-};
+use domain::{Anchoring, Error, NeighborhoodSpec, ResourceName, Result, StudentSpec, Violations};
 use proto::{
     explanation::InstanceRequest,
     fields::{nested, required},
@@ -123,7 +121,9 @@ pub(super) fn decode(request: raw::DecodeLatentsRequest) -> Result<Decode> {
     let teacher = reader.name("teacher", &request.teacher, ResourceName::TEACHER);
     let autoencoder = reader.name("autoencoder", &request.autoencoder, ResourceName::AUTOENCODER);
     let count = request.latents.len();
-    reader.0.check((1..=MAX_POINT_COUNT).contains(&count), "latents", || format!("{count} points are not 1 to {MAX_POINT_COUNT}"));
+    reader.0.check((1..=MAX_POINT_COUNT).contains(&count), "latents", || {
+        format!("{count} points are not 1 to {MAX_POINT_COUNT}")
+    });
     for (i, point) in request.latents.iter().enumerate().take(MAX_POINT_COUNT) {
         let within = |z: &f32| z.is_finite() && z.abs() <= NeighborhoodSpec::MAX_COORDINATE;
         reader.0.check(point.coordinates.iter().all(within), &format!("latents[{i}]"), || {

@@ -1,0 +1,40 @@
+//! Small real models: the defaults can be trusted as far as the measures say, and the controls cannot.
+//! The bars were measured on these very models (one seed, one thread, f32), with a margin.
+#![cfg(feature = "torch")]
+
+use integration_tests::{
+    small::{SmallSystem, mnist_folder},
+    trust::{Bar, drawn, measure, misclassified},
+};
+
+/// Images of this short measurement; the long one is `cargo xtask measure trust`.
+const IMAGE_COUNT: usize = 12;
+/// The hard-label control takes the longest.
+const CONTROL_COUNT: usize = 3;
+
+#[tokio::test]
+async fn defaults_can_be_trusted_and_the_controls_cannot() {
+    let Some(mnist) = mnist_folder() else { return };
+    let system = SmallSystem::start(&mnist, &[]).await;
+    let models = system.models().await;
+    let errors = misclassified(&system.api, &models.teacher).await.unwrap();
+    let accuracy = models.teacher.accuracy.unwrap();
+    assert!((0.90..0.99).contains(&accuracy), "accuracy {accuracy}");
+    assert_eq!(errors.len(), ((1.0 - accuracy) * 60_000.0).round() as usize);
+
+    let examples = drawn(errors, 1, IMAGE_COUNT);
+    let trust = measure(&system.api, &models, &examples, CONTROL_COUNT, |_| {}).await.unwrap();
+    let bars = [
+        Bar::at_least("held-out agreement", trust.agreement, 0.90),
+        Bar::at_least("above the majority", trust.agreement - trust.majority, 0.15),
+        Bar::at_most("KL at T = 2", trust.kl, 0.02),
+        Bar::at_least("at the image, held out", trust.at_image_held_out, 0.75),
+        Bar::at_least("at the image, fitted", trust.at_image_fitted, 0.95),
+        Bar::at_least("cosine of two seeds", trust.cosine, 0.93),
+        Bar::at_most("control: plain and weightless at the image", trust.plain_at_image, 0.75),
+        Bar::at_most("control: hard labels", trust.hard_label_agreement, trust.agreement - 0.03),
+    ];
+    let table: Vec<String> = bars.iter().map(Bar::line).collect();
+    eprintln!("{}", table.join("\n"));
+    assert!(bars.iter().all(Bar::holds), "{trust:?}\n{}", table.join("\n"));
+}
