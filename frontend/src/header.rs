@@ -73,9 +73,7 @@ pub fn Header(props: &HeaderProps) -> Html {
             <span class="topbar-end">
                 { connection(props.connection) }
                 <CopyLink leaves_out_own={props.explains_own} />
-                if let Some(file) = &props.export {
-                    <ExportButton file={file.clone()} />
-                }
+                <ExportButton file={props.export.clone()} />
                 <button class="link" type="button" onclick={on_help} aria-label="How to use this page" title="How to use this page (?)">{ "?" }</button>
             </span>
         </header>

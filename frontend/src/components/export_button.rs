@@ -11,20 +11,25 @@ use yew::prelude::*;
 /// What to show.
 #[derive(Properties, PartialEq)]
 pub struct ExportButtonProps {
-    /// The file's name and its text, made when the button is pressed.
-    pub file: Callback<(), (String, String)>,
+    /// The file's name and its text, made when the button is pressed; `None` while there is nothing to save.
+    pub file: Option<Callback<(), (String, String)>>,
 }
 
-/// The button.
+/// The button. It keeps its place while there is nothing to save.
 #[component]
 pub fn ExportButton(props: &ExportButtonProps) -> Html {
     let file = props.file.clone();
     let on_click = Callback::from(move |_: MouseEvent| {
-        let (name, text) = file.emit(());
-        save(&name, &text);
+        if let Some((name, text)) = file.as_ref().map(|file| file.emit(())) {
+            save(&name, &text);
+        }
     });
+    let title = match props.file {
+        Some(_) => "Save every number of this explanation as JSON",
+        None => "There is no finished explanation to save yet",
+    };
     html! {
-        <button class="link" type="button" onclick={on_click} title="Save every number of this explanation as JSON">{ "Export" }</button>
+        <button class="link" type="button" disabled={props.file.is_none()} onclick={on_click} {title}>{ "Export" }</button>
     }
 }
 

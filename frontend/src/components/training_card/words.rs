@@ -68,10 +68,12 @@ pub fn facts(kind: ModelKind, progress: &Progress) -> Vec<(&'static str, String)
 
 /// Why there are no weights, ending with what to do.
 pub fn failure(reason: &str) -> String {
-    let reason = reason.trim();
-    let end = if reason.is_empty() || reason.ends_with('.') { "" } else { "." };
-    let lead = if reason.is_empty() { "Its training did not end well." } else { reason };
-    format!("{lead}{end} Starting again begins anew.")
+    let reason = reason.trim().trim_end_matches('.');
+    let mut letters = reason.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}. Starting again begins anew.", first.to_uppercase(), letters.as_str()),
+        None => "Its training did not end well. Starting again begins anew.".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_failure_always_says_what_to_do() {
-        assert_eq!(failure("was cancelled"), "was cancelled. Starting again begins anew.");
+        assert_eq!(failure("the training was cancelled"), "The training was cancelled. Starting again begins anew.");
         assert_eq!(failure(""), "Its training did not end well. Starting again begins anew.");
     }
 }

@@ -2,6 +2,7 @@
 //! They speak to it as any client does, over the public API.
 #![expect(clippy::print_stdout, reason = "a measurement speaks on the terminal")]
 
+mod peer;
 mod performance;
 mod soak;
 mod trust;

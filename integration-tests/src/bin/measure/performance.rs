@@ -13,6 +13,8 @@ use proto::raw::deeper::{
 };
 use tonic::Status;
 
+use super::peer::Peer;
+
 /// Neighbors of the explanation that is measured.
 const NEIGHBOR_COUNT: usize = 1_000;
 /// Points of one bare call: the most that are a multiple of the teacher's batch.
@@ -27,6 +29,9 @@ pub(super) struct Options {
     /// Which images
     #[arg(long, default_value_t = 2)]
     seed: u64,
+    /// Command of a program that explains the same images, such as peers/lime_peer.py, to be compared with
+    #[arg(long)]
+    peer: Option<String>,
 }
 
 /// Milliseconds of one round.
@@ -36,6 +41,7 @@ struct Round {
     whole: f64,
     repeated: f64,
     bare: f64,
+    peer: f64,
 }
 
 pub(super) async fn run(api: &Api, models: &Models, options: &Options) -> Result<Vec<Bar>, Status> {
@@ -43,18 +49,25 @@ pub(super) async fn run(api: &Api, models: &Models, options: &Options) -> Result
     let Some((warm_up, examples)) = examples.split_first() else {
         return Err(Status::failed_precondition("the teacher makes no mistakes"));
     };
+    let mut peer = match &options.peer {
+        Some(command) => Some(Peer::start(command).await?),
+        None => None,
+    };
     measure_round(api, models, warm_up, 0).await?;
-    println!("{:>10} {:>10} {:>10} {:>10}   (ms)", "first", "whole", "repeated", "bare calls");
+    println!("{:>10} {:>10} {:>10} {:>10} {:>10}   (ms)", "first", "whole", "repeated", "bare calls", "peer");
     let mut rounds = Vec::new();
     for (index, example) in examples.iter().enumerate() {
-        let round = measure_round(api, models, example, index + 1).await?;
-        let Round { first_student, whole, repeated, bare } = round;
-        println!("{first_student:>10.1} {whole:>10.1} {repeated:>10.1} {bare:>10.1}   {example}");
+        let mut round = measure_round(api, models, example, index + 1).await?;
+        if let Some(peer) = &mut peer {
+            round.peer = peer.explain(example).await?;
+        }
+        let Round { first_student, whole, repeated, bare, peer } = round;
+        println!("{first_student:>10.1} {whole:>10.1} {repeated:>10.1} {bare:>10.1} {peer:>10.1}   {example}");
         rounds.push(round);
     }
     let ratios = |ratio: fn(&Round) -> f64| median(rounds.iter().map(ratio));
     println!("median whole: {:.1} ms, bare calls: {:.1} ms", ratios(|it| it.whole), ratios(|it| it.bare));
-    Ok(vec![
+    let mut bars = vec![
         Bar::at_most("first student, share of the whole time", ratios(|it| it.first_student / it.whole), 0.25),
         Bar::at_most(
             "what the pipeline adds to bare decoding and labelling",
@@ -62,7 +75,11 @@ pub(super) async fn run(api: &Api, models: &Models, options: &Options) -> Result
             0.20,
         ),
         Bar::at_most("repeated request, in ms", ratios(|it| it.repeated), 50.0),
-    ])
+    ];
+    if peer.is_some() {
+        bars.push(Bar::at_least("times as fast as the peer", ratios(|it| it.peer / it.whole), 2.0));
+    }
+    Ok(bars)
 }
 
 /// A cold explanation, the same again, and the bare calls: every other round the other way around.
