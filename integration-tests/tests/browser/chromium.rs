@@ -16,16 +16,16 @@ use tokio::{
 const WAIT: Duration = Duration::from_secs(90);
 
 /// A browser with one window.
-pub struct Browser {
+pub(crate) struct Browser {
     /// For what has no helper here.
-    pub client: Client,
+    pub(crate) client: Client,
     _driver: Child,
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
     /// `None`, with a line that says why, where nobody has said where the programs are.
-    pub async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let (Some(chromium), Some(driver)) = (env::var_os("CHROMIUM"), env::var_os("CHROMEDRIVER")) else {
             eprintln!("skipped: CHROMIUM and CHROMEDRIVER are not set; `cargo xtask test` sets them");
             return None;
@@ -67,12 +67,12 @@ impl Browser {
     }
 
     /// The value of an expression in the page.
-    pub async fn value(&self, expression: &str) -> Value {
+    pub(crate) async fn value(&self, expression: &str) -> Value {
         self.client.execute(&format!("return ({expression});"), vec![]).await.unwrap()
     }
 
     /// Waits until an expression is true.
-    pub async fn until(&self, expression: &str) {
+    pub(crate) async fn until(&self, expression: &str) {
         let script = format!(
             "const done = arguments[0];
              const holds = () => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }};
@@ -99,13 +99,13 @@ impl Browser {
     }
 
     /// Clicks what a CSS selector finds, once it is there.
-    pub async fn click(&self, selector: &str) {
+    pub(crate) async fn click(&self, selector: &str) {
         self.until(&format!("document.querySelector({selector:?})")).await;
         self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
     /// Types into a box in the place of what it holds.
-    pub async fn fill(&self, id: &str, text: &str) {
+    pub(crate) async fn fill(&self, id: &str, text: &str) {
         let select_all = "\u{e009}a\u{e000}";
         let field = self.client.find(Locator::Id(id)).await.unwrap();
         field.click().await.unwrap();
@@ -113,7 +113,7 @@ impl Browser {
     }
 
     /// Errors that the page or the browser wrote to the console since the last look.
-    pub async fn console_errors(&self) -> Vec<String> {
+    pub(crate) async fn console_errors(&self) -> Vec<String> {
         let log: Result<Value, CmdError> = self.client.issue_cmd(BrowserLog).await;
         let entries = log.unwrap().as_array().cloned().unwrap_or_default();
         let is_error = |entry: &&Value| entry["level"] == "SEVERE";
@@ -121,7 +121,7 @@ impl Browser {
     }
 
     /// Keeps a picture beside the programs, for people.
-    pub async fn screenshot(&self, name: &str) {
+    pub(crate) async fn screenshot(&self, name: &str) {
         let folder = integration_tests::programs::binary("deeper").parent().unwrap().join("browser-test");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();

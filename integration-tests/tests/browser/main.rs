@@ -4,7 +4,7 @@
 
 mod chromium;
 
-use std::{env, path::PathBuf};
+use std::{collections::HashSet, env, path::PathBuf};
 
 use fantoccini::Locator;
 use integration_tests::{
@@ -44,6 +44,7 @@ async fn a_person_walks_from_the_matrix_to_the_reason() {
     let Some(browser) = Browser::start().await else { return };
     let system = SmallSystem::start(&mnist, &[("--page-dir", &page.to_string_lossy())]).await;
     let api = &system.api;
+    let mut seen = Seen::default();
 
     // The matrix shows the counts of the stored evaluation, all 60,000 of them.
     browser.client.goto(&system.program.url()).await.unwrap();
@@ -64,15 +65,25 @@ async fn a_person_walks_from_the_matrix_to_the_reason() {
     let images = browser.value("document.querySelectorAll('.gallery-item').length").await.as_u64().unwrap();
     assert!(images <= counts[cell], "{images} images of {}", counts[cell]);
 
-    // An image, with both labels told.
+    // The closest calls first: their neighbors are of several classes.
+    browser.click(".images-head .toggle button:nth-child(2)").await;
+    browser.until("document.querySelector('.images-head .toggle button:nth-child(2)').ariaChecked === 'true'").await;
+    browser.until("!document.querySelector('.view-teacher .dim')").await;
+
+    // An image is explained as soon as it is chosen.
     browser.click(".gallery-item").await;
-    browser.until("document.querySelector('.view-latent h2').innerText.startsWith('Image ')").await;
-    browser.until("document.querySelector('#generate') && !document.querySelector('#generate').disabled").await;
+    browser
+        .until(&format!("document.querySelector('.view-latent h2').innerText.startsWith('Image ') && {SETTLED}"))
+        .await;
+    assert_eq!(seen.newest(api).await.labeled_neighbor_count, 1_000);
+
+    // More neighbors: rough students first, then the one of all.
     record_steps(&browser).await;
+    let before = browser.value(CONTRAST).await;
     browser.fill("neighbor-count", "4000").await;
     browser.click("#generate").await;
-    browser.until(SETTLED).await;
-    let explanation = newest(api).await;
+    browser.until(&format!("{CONTRAST} !== {before} && {SETTLED}")).await;
+    let explanation = seen.newest(api).await;
     assert_eq!(explanation.labeled_neighbor_count, 4_000);
     assert_eq!((explanation.gold_label, fitted(&explanation).predicted_label), (Some(gold as u32), predicted as u32));
     what_is_drawn_is_the_student(&browser, &explanation).await;
@@ -85,7 +96,7 @@ async fn a_person_walks_from_the_matrix_to_the_reason() {
     browser.fill("radius", "0.75").await;
     browser.click("#generate").await;
     browser.until(&format!("{CONTRAST} !== {before} && {SETTLED}")).await;
-    let wider = newest(api).await;
+    let wider = seen.newest(api).await;
     assert_eq!(wider.neighborhood.as_ref().unwrap().radius, Some(0.75));
     what_is_drawn_is_the_student(&browser, &wider).await;
 
@@ -115,10 +126,8 @@ async fn a_person_walks_from_the_matrix_to_the_reason() {
     let input = browser.client.find(Locator::Css(".own-digit input[type=file]")).await.unwrap();
     input.send_keys(&file.to_string_lossy()).await.unwrap();
     browser.click(".own-digit button.primary:not(:disabled)").await;
-    browser.until("document.querySelector('.view-latent h2').innerText === 'Your digit'").await;
-    browser.click("#generate:not(:disabled)").await;
-    browser.until(SETTLED).await;
-    let own = newest(api).await;
+    browser.until(&format!("document.querySelector('.view-latent h2').innerText === 'Your digit' && {SETTLED}")).await;
+    let own = seen.newest(api).await;
     let source = own.instance.as_ref().and_then(|instance| instance.source.as_ref());
     assert!(matches!(source, Some(Source::Image(image)) if image.gold_label.is_none()), "{source:?}");
     what_is_drawn_is_the_student(&browser, &own).await;
@@ -136,17 +145,20 @@ async fn counts(api: &Api) -> Vec<u64> {
     api.catalog.clone().get_confusion_matrix(request).await.unwrap().into_inner().counts
 }
 
-/// The explanation that was asked for last.
-async fn newest(api: &Api) -> raw::Explanation {
-    let mut client = api.explanations.clone();
-    let listed = client.list_explanations(raw::ListExplanationsRequest::default()).await.unwrap().into_inner();
-    // Those of one second come by name: the one whose neighbors were not yet seen is told by its name alone.
-    let latest = listed.explanations.iter().map(|it| it.create_time.unwrap().seconds).max().unwrap();
-    let of_that_second: Vec<_> =
-        listed.explanations.iter().filter(|it| it.create_time.unwrap().seconds == latest).collect();
-    assert_eq!(of_that_second.len(), 1, "two explanations within a second");
-    let request = raw::GetExplanationRequest { name: of_that_second[0].name.clone() };
-    client.get_explanation(request).await.unwrap().into_inner()
+/// Which explanations the test has seen: times in whole seconds do not tell which one is the newest.
+#[derive(Default)]
+struct Seen(HashSet<String>);
+
+impl Seen {
+    /// The one explanation that was asked for since the last look.
+    async fn newest(&mut self, api: &Api) -> raw::Explanation {
+        let mut client = api.explanations.clone();
+        let listed = client.list_explanations(raw::ListExplanationsRequest::default()).await.unwrap().into_inner();
+        let names = listed.explanations.into_iter().map(|explanation| explanation.name);
+        let new: Vec<String> = names.filter(|name| self.0.insert(name.clone())).collect();
+        let [name] = &new[..] else { panic!("not one new explanation: {new:?}") };
+        client.get_explanation(raw::GetExplanationRequest { name: name.clone() }).await.unwrap().into_inner()
+    }
 }
 
 /// Agreement in words, a contrast map, twenty images, lines and neighbors.

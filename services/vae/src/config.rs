@@ -17,6 +17,9 @@ use torch::DeviceChoice;
 
 use crate::{serve, stored::StoredModels};
 
+/// What the last checkpoint may take when the process stops.
+const CHECKPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// The autoencoder service: encodes, decodes, draws neighborhoods, trains.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "vae", version)]
@@ -59,6 +62,12 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let artifacts = Artifacts::open_folder(&config.artifacts)?;
     let gate = Gate::new();
     let trainings = TrainingQueue::new(gate.clone());
-    let models = StoredModels::new(artifacts, gate, trainings, config.device.device()?, config.threads);
-    serve(Arc::new(models), server::tcp(listener), shutdown).await
+    let device = config.device.device()?;
+    let models = StoredModels::new(artifacts, gate, trainings.clone(), device, config.threads);
+    let outcome = serve(Arc::new(models), server::tcp(listener), shutdown).await;
+    // The training that the end of the calls has cancelled may be writing its last checkpoint.
+    if tokio::time::timeout(CHECKPOINT_PATIENCE, trainings.idle()).await.is_err() {
+        tracing::warn!("a training did not stop in time; its last checkpoint stands");
+    }
+    outcome
 }
