@@ -69,13 +69,24 @@ pub async fn call<T: Message + Default>(
     path: &str,
     request: &impl Message,
 ) -> io::Result<WebAnswer<T>> {
+    call_with_headers(address, path, request, &[]).await
+}
+
+/// As [`call`], with more headers.
+pub async fn call_with_headers<T: Message + Default>(
+    address: SocketAddr,
+    path: &str,
+    request: &impl Message,
+    headers: &[(&str, String)],
+) -> io::Result<WebAnswer<T>> {
     let message = request.encode_to_vec();
     let mut body = vec![0];
     body.extend((message.len() as u32).to_be_bytes());
     body.extend(message);
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!(
         "POST {path} HTTP/1.1\r\ncontent-type: application/grpc-web+proto\r\naccept: application/grpc-web+proto\r\n\
-         x-grpc-web: 1\r\n"
+         x-grpc-web: 1\r\n{more}"
     );
     let answer = http(address, &head, &body).await?;
     let frames = frames(&answer.body).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a frame is cut"))?;

@@ -1,5 +1,6 @@
 //! Who may import whom, and who may know what: the rules of ARCHITECTURE.md, kept by reading the manifests
 //! and the sources.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

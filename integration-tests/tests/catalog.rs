@@ -1,4 +1,5 @@
 //! The catalog of a world whose confusion matrix is known, and its trainings.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use integration_tests::{
     Failure, Sandbox, World,

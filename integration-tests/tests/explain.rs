@@ -1,4 +1,5 @@
 //! Known-answer worlds: what an explanation has to say is known before it is computed.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use domain::{ImageShape, Label};
 use integration_tests::{

@@ -1,5 +1,6 @@
 //! What goes wrong while something runs: peers that are gone, callers that leave, full queues, names that
 //! are taken. Each failure has its code, its reason and what helps.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 

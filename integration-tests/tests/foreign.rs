@@ -1,4 +1,5 @@
 //! Clients that know nothing of this code: health, reflection, and Google's own Python library.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::Stdio;
 

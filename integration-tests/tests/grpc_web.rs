@@ -1,4 +1,5 @@
 //! The same API over grpc-web, with the page on the same port: what a browser needs of the server.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use integration_tests::{
     Failure, Sandbox, World,

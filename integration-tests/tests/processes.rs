@@ -1,5 +1,6 @@
 //! The four services as four programs that find each other by configuration: the whole story, and what
 //! happens when one of them is killed.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(feature = "torch")]
 
 use std::time::Duration;

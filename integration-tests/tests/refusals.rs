@@ -1,5 +1,6 @@
 //! Malformed, oversized, NaN, wrong-shape and empty inputs, on every public call: each gets its typed error
 //! with all wrong fields at once.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use domain::{Image, ImageShape};
 use integration_tests::{

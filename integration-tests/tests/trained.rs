@@ -1,5 +1,6 @@
 //! Small real models: the defaults can be trusted as far as the measures say, and the controls cannot.
 //! The bars were measured on these very models (one seed, one thread, f32), with a margin.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(feature = "torch")]
 
 use integration_tests::{

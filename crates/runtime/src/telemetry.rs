@@ -13,7 +13,8 @@ use opentelemetry_sdk::{
     Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator, trace::SdkTracerProvider,
 };
 use tokio::sync::oneshot;
-use tracing::Subscriber;
+use tracing::{Span, Subscriber};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
 };
@@ -81,6 +82,13 @@ pub fn init_with(service_name: &'static str, settings: &Settings) -> TelemetryGu
     }
     log_panics();
     TelemetryGuard { exporters: exporters.ok().flatten() }
+}
+
+/// Makes work that outlives its call part of the call's trace. `span` is made without a parent (`parent:
+/// None`), because a parent stays open as long as its children do, and a call must end with its answer.
+pub fn continue_trace(span: &Span) {
+    // Fails where no tracer is set up, and then there is no trace.
+    span.set_parent(Span::current().context()).ok();
 }
 
 fn log_layer<S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync>() -> Box<dyn Layer<S> + Send + Sync> {

@@ -1,5 +1,6 @@
 //! A real Chromium walks the page on a small trained model, as a person would: matrix, cell, image, generate,
 //! distill, other radius, other solver, a digit of one's own. What is drawn is compared with the API.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(feature = "torch")]
 
 mod chromium;
@@ -118,6 +119,11 @@ async fn a_person_walks_from_the_matrix_to_the_reason() {
     browser.until(&format!("document.querySelector('.view-latent h2').innerText === {title}")).await;
     browser.until(&format!("document.querySelector('.view-teacher .sentence').innerText.startsWith('{lead}')")).await;
 
+    // With what the boxes said then, which is explained again.
+    browser.until(SETTLED).await;
+    assert_eq!(browser.value("document.querySelector('#radius').value").await, "0.75");
+    seen.unseen(api).await;
+
     // A digit of one's own.
     let file = system.data.path().join("own.png");
     draw_a_one().save(&file).unwrap();
@@ -150,14 +156,24 @@ async fn counts(api: &Api) -> Vec<u64> {
 struct Seen(HashSet<String>);
 
 impl Seen {
-    /// The one explanation that was asked for since the last look.
-    async fn newest(&mut self, api: &Api) -> raw::Explanation {
+    /// Those that were asked for since the last look.
+    async fn unseen(&mut self, api: &Api) -> Vec<String> {
         let mut client = api.explanations.clone();
         let listed = client.list_explanations(raw::ListExplanationsRequest::default()).await.unwrap().into_inner();
         let names = listed.explanations.into_iter().map(|explanation| explanation.name);
-        let new: Vec<String> = names.filter(|name| self.0.insert(name.clone())).collect();
+        names.filter(|name| self.0.insert(name.clone())).collect()
+    }
+
+    /// The one that was asked for since the last look.
+    async fn newest(&mut self, api: &Api) -> raw::Explanation {
+        let new = self.unseen(api).await;
         let [name] = &new[..] else { panic!("not one new explanation: {new:?}") };
-        client.get_explanation(raw::GetExplanationRequest { name: name.clone() }).await.unwrap().into_inner()
+        api.explanations
+            .clone()
+            .get_explanation(raw::GetExplanationRequest { name: name.clone() })
+            .await
+            .unwrap()
+            .into_inner()
     }
 }
 

@@ -8,10 +8,12 @@ use domain::{
     explanation::contrast_label,
 };
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use proto::fields::under;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     explanations::{
+        chosen,
         instance::{EncodedInstance, encode_instance},
         memory::Memory,
         neighborhood::{Chunk, Neighborhood},
@@ -86,11 +88,17 @@ pub async fn explain(
         snapshot.instance = Some(Arc::clone(&instance));
     });
 
-    let distillation = models.students.distill(distillation_config(question, &instance)).await?;
     let known = memory.neighborhood(question).await;
-    let label = label_neighbors(models, question, known, progress, distillation.chunks);
-    let distill = follow_students(distillation.answers, progress);
-    tokio::try_join!(label, distill)?;
+    let wanted = question.neighborhood.neighbor_count;
+    if chosen::chooses(&question.student_spec, wanted) {
+        label_neighbors(models, question, known, progress, None).await?;
+        distill_chosen(models, question, &instance, progress).await?;
+    } else {
+        let distillation = models.students.distill(distillation_config(question, &instance)).await?;
+        let label = label_neighbors(models, question, known, progress, Some(distillation.chunks));
+        let distill = follow_students(distillation.answers, question, wanted, progress);
+        tokio::try_join!(label, distill)?;
+    }
 
     progress.send_modify(|snapshot| snapshot.stage = Stage::Complete);
     Ok(())
@@ -107,13 +115,37 @@ fn distillation_config(question: &Question, instance: &EncodedInstance) -> Disti
     }
 }
 
+/// Fits one student to the neighbors it asks for, once all are labelled.
+async fn distill_chosen(
+    models: &Models,
+    question: &Question,
+    instance: &EncodedInstance,
+    progress: &watch::Sender<Snapshot>,
+) -> Result<()> {
+    let neighborhood = progress.borrow().neighborhood.clone();
+    let name = question.student_name.clone();
+    let ordered = chosen::order(name, &question.student_spec, question, instance, &neighborhood);
+    let (config, chunks) = under("student", ordered)?;
+    let wanted = config.neighbor_count;
+    let distillation = models.students.distill(config).await?;
+    let sender = distillation.chunks;
+    let feed = async move {
+        for chunk in chunks {
+            // A student that has gone says why by its answers.
+            let _ = sender.send(chunk).await;
+        }
+        Ok(())
+    };
+    tokio::try_join!(feed, follow_students(distillation.answers, question, wanted, progress)).map(drop)
+}
+
 /// Labels what is not known yet and hands everything to the student, in order.
 async fn label_neighbors(
     models: &Models,
     question: &Question,
     known: Neighborhood,
     progress: &watch::Sender<Snapshot>,
-    chunks: mpsc::Sender<LabeledChunk>,
+    chunks: Option<mpsc::Sender<LabeledChunk>>,
 ) -> Result<()> {
     let wanted = question.neighborhood.neighbor_count;
     for chunk in known.chunks() {
@@ -159,7 +191,12 @@ async fn label_chunk(models: &Models, teacher: &ResourceName, chunk: NeighborChu
 }
 
 /// Publishes a labelled chunk and passes it on. A student that has gone says why by its answers, not here.
-async fn accept(chunk: Chunk, wanted: usize, progress: &watch::Sender<Snapshot>, chunks: &mpsc::Sender<LabeledChunk>) {
+async fn accept(
+    chunk: Chunk,
+    wanted: usize,
+    progress: &watch::Sender<Snapshot>,
+    chunks: &Option<mpsc::Sender<LabeledChunk>>,
+) {
     let (images, logits) = (chunk.images.clone(), chunk.logits.clone());
     let before = progress.borrow().neighborhood.len();
     let after = before + logits.len();
@@ -170,24 +207,30 @@ async fn accept(chunk: Chunk, wanted: usize, progress: &watch::Sender<Snapshot>,
         }
     });
     let fit = FIT_AT.iter().any(|&count| before < count && count <= after);
-    let _ = chunks.send(LabeledChunk { images, logits, fit }).await;
+    if let Some(chunks) = chunks {
+        let _ = chunks.send(LabeledChunk { images, logits, fit }).await;
+    }
 }
 
-/// Publishes students as they come. Ends with the one that has all neighbors.
+/// Publishes students as they come. Ends with the one that has all `wanted` neighbors.
 async fn follow_students(
     mut answers: BoxStream<'static, Result<DistillationAnswer>>,
+    question: &Question,
+    wanted: usize,
     progress: &watch::Sender<Snapshot>,
 ) -> Result<()> {
+    let mut last_count = 0;
     while let Some(answer) = answers.next().await {
         if let DistillationAnswer::Student(student) = answer? {
-            let student = Arc::new(*student);
+            last_count = student.neighbor_count;
+            // The service may have seen chosen neighbors; the resource says how they were chosen.
+            let student = Arc::new(Student { spec: question.student_spec.clone(), ..*student });
             progress.send_modify(|snapshot| snapshot.student = Some(student));
         }
     }
-    let complete = {
-        let snapshot = progress.borrow();
-        let labeled = snapshot.neighborhood.len();
-        snapshot.student.as_ref().is_some_and(|student| student.neighbor_count == labeled)
-    };
-    if complete { Ok(()) } else { Err(Error::unexpected("the student service ended without its last student")) }
+    if last_count == wanted {
+        Ok(())
+    } else {
+        Err(Error::unexpected(format!("the last student has {last_count} of {wanted} neighbors")))
+    }
 }

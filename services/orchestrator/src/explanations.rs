@@ -1,6 +1,7 @@
 //! Explanations as resources: made once, watched by many, remembered as small documents and computed again
 //! when only the document is left.
 
+pub mod chosen;
 pub mod instance;
 mod live;
 mod looks;
@@ -19,6 +20,7 @@ use domain::{Error, Explanation, ExplanationState, ResourceName, Result};
 use prost::Message;
 use proto::raw::deeper::explanation::v1 as raw;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 pub use live::Live;
 pub use looks::{DecodedImage, Interpolation};
@@ -64,7 +66,7 @@ impl Explanations {
     /// Begins an explanation, or finds the one that the same request id began.
     pub async fn create(&self, new: NewExplanation, now: i64) -> Result<Arc<Live>> {
         let _one_at_a_time = self.creating.lock().await;
-        if let Some(earlier) = self.find_request(&new.request_id).await? {
+        if let Some(earlier) = self.find_request(&new).await? {
             return self.get(&earlier).await;
         }
         let (explanation, question) = self.question(&new, now).await?;
@@ -75,7 +77,8 @@ impl Explanations {
         }
         if let Some(request_id) = &new.request_id {
             let path = format!("requests/{request_id}");
-            self.documents.put(&path, explanation.name.to_string().into_bytes()).await?;
+            let record = format!("{}\n{}", explanation.name, new.fingerprint);
+            self.documents.put(&path, record.into_bytes()).await?;
         }
         Ok(self.begin(explanation, question))
     }
@@ -89,10 +92,13 @@ impl Explanations {
         let document = document.ok_or_else(|| not_found(name))?;
         let explanation = read_document(&document)?;
         if !matches!(explanation.state, ExplanationState::Queued | ExplanationState::Running) {
-            return Ok(self.keep(Live::ended(explanation)));
+            return Ok(self.find_live(name).unwrap_or_else(|| self.keep(Live::ended(explanation))));
         }
         let question = self.question_again(&explanation).await?;
         self.check_capacity()?;
+        if self.documents.get(name.as_str()).await?.is_none() {
+            return Err(not_found(name));
+        }
         Ok(self.find_live(name).unwrap_or_else(|| self.begin(explanation, question)))
     }
 
@@ -138,7 +144,9 @@ impl Explanations {
         let live = self.keep(Live::begun(explanation, question.clone()));
         let (runs, running) = (self.runs.clone(), Arc::clone(&live));
         let (documents, naming) = (Arc::clone(&self.documents), Arc::clone(&self.creating));
-        self.tasks.spawn(async move {
+        let span = tracing::info_span!(parent: None, "explanation", explanation.name = %live.name());
+        runtime::telemetry::continue_trace(&span);
+        let work = async move {
             running.follow(runs, question).await;
             let ended = running.current();
             // A deletion is not undone by the end that it brings about.
@@ -150,7 +158,8 @@ impl Explanations {
                     tracing::warn!(explanation.name = %ended.name, %error, "the end of an explanation was not stored");
                 }
             }
-        });
+        };
+        self.tasks.spawn(work.instrument(span));
         live
     }
 
@@ -173,11 +182,20 @@ impl Explanations {
         Err(Error::QueueFull { engine: "explanations".into(), retry_after_ms: 2_000 })
     }
 
-    async fn find_request(&self, request_id: &Option<String>) -> Result<Option<ResourceName>> {
-        let Some(request_id) = request_id else { return Ok(None) };
+    /// The explanation that the same request id began, unless it was deleted since.
+    async fn find_request(&self, new: &NewExplanation) -> Result<Option<ResourceName>> {
+        let Some(request_id) = &new.request_id else { return Ok(None) };
         let found = self.documents.get(&format!("requests/{request_id}")).await?;
-        let name = found.and_then(|bytes| String::from_utf8(bytes).ok());
-        Ok(name.and_then(|name| ResourceName::parse(&name, ResourceName::EXPLANATION).ok()))
+        let record = found.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let Some((name, fingerprint)) = record.split_once('\n') else { return Ok(None) };
+        let name = ResourceName::parse(name, ResourceName::EXPLANATION).map_err(Error::unexpected)?;
+        if self.documents.get(name.as_str()).await?.is_none() {
+            return Ok(None);
+        }
+        if fingerprint != new.fingerprint {
+            return Err(Error::invalid("request_id", "was used for another request"));
+        }
+        Ok(Some(name))
     }
 
     fn find_live(&self, name: &ResourceName) -> Option<Arc<Live>> {

@@ -2,4 +2,5 @@
 
 pub mod catalog;
 pub mod explanations;
+mod fingerprint;
 pub mod operations;

@@ -67,7 +67,7 @@ pub async fn encode_instance(
 pub fn check_gold_label(gold_label: Option<Label>, label_count: usize) -> Result<()> {
     match gold_label {
         Some(label) if label.index() >= label_count => {
-            Err(Error::invalid("gold_label", format!("{label} is not below {label_count}")))
+            Err(Error::invalid("image.gold_label", format!("{label} is not below {label_count}")))
         }
         _ => Ok(()),
     }

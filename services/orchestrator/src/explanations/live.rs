@@ -1,8 +1,11 @@
 //! One explanation in memory: what its watchers see, and what its neighbors and students are.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use domain::{Error, Explanation, ExplanationState, ResourceName, Result, Student};
@@ -21,6 +24,8 @@ pub struct Live {
     latest: Mutex<Snapshot>,
     /// Students beside the first one, oldest first. Written by `add_student`.
     students: Mutex<Vec<Arc<Student>>>,
+    /// Names of students that are being fitted. Written by `reserve`, cleared by `Reservation`.
+    reserved: Arc<Mutex<HashSet<ResourceName>>>,
     question: Option<Question>,
     cancellation: CancellationToken,
     /// Set by `forget`, read by whoever would store its end.
@@ -44,6 +49,7 @@ impl Live {
             explanation: watch::Sender::new(Arc::new(explanation)),
             latest: Mutex::default(),
             students: Mutex::default(),
+            reserved: Arc::default(),
             question,
             cancellation: CancellationToken::new(),
             forgotten: AtomicBool::new(false),
@@ -92,12 +98,9 @@ impl Live {
         let ended = watch.wait_for(|explanation| explanation.is_done()).await.map_err(Error::unexpected)?.clone();
         match (&ended.state, &self.question) {
             (ExplanationState::Succeeded, Some(question)) => Ok((question.clone(), self.latest())),
-            (ExplanationState::Failed(error), _) => Err(error.clone()),
-            _ => Err(Error::FailedPrecondition {
-                reason: "EXPLANATION_NOT_COMPLETE",
-                subject: self.name.to_string(),
-                description: "the explanation was cancelled; create it again".into(),
-            }),
+            (ExplanationState::Failed(Error::Unexpected(_)), _) => Err(self.not_complete("failed on our side")),
+            (ExplanationState::Failed(error), _) => Err(self.not_complete(&format!("failed: {error}"))),
+            _ => Err(self.not_complete("was cancelled")),
         }
     }
 
@@ -106,6 +109,12 @@ impl Live {
         let first = self.current().student.clone().map(Arc::new);
         let more = self.students.lock().unwrap_or_else(PoisonError::into_inner);
         first.into_iter().chain(more.iter().cloned()).collect()
+    }
+
+    /// Keeps a student's name for one caller until the reservation is dropped; `None` if another has it.
+    pub(super) fn reserve(&self, name: &ResourceName) -> Option<Reservation> {
+        let is_new = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        is_new.then(|| Reservation { name: name.clone(), reserved: Arc::clone(&self.reserved) })
     }
 
     /// Adds a student, or replaces the one of the same name.
@@ -149,15 +158,36 @@ impl Live {
             if let Some(instance) = snapshot.instance.as_ref().filter(|_| explanation.latent.is_none()) {
                 instance.describe(explanation);
             }
-            let shown = explanation.student.as_ref().map_or(0, |student| student.neighbor_count);
-            if let Some(student) = snapshot.student.as_ref().filter(|student| student.neighbor_count != shown) {
+            let shown = explanation.student.as_ref().map(|shown| (shown.neighbor_count, &shown.fidelity));
+            let is_new = |student: &&Arc<Student>| shown != Some((student.neighbor_count, &student.fidelity));
+            if let Some(student) = snapshot.student.as_ref().filter(is_new) {
                 let name = self.name.child("students", "default").expect("default is an id");
                 explanation.student = Some(Student { name, ..Student::clone(student) });
             }
         });
     }
 
+    fn not_complete(&self, why: &str) -> Error {
+        Error::FailedPrecondition {
+            reason: "EXPLANATION_NOT_COMPLETE",
+            subject: self.name.to_string(),
+            description: format!("the explanation {why}; create another one"),
+        }
+    }
+
     fn latest(&self) -> Snapshot {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A student's name, kept for one caller.
+pub(super) struct Reservation {
+    name: ResourceName,
+    reserved: Arc<Mutex<HashSet<ResourceName>>>,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::{
-    Anchoring, Attribution, Error, Image, ImageBatch, ResourceName, Result, SoftLabels, Temperature,
+    Anchoring, Attribution, Error, Image, ImageBatch, ResourceName, Result, SoftLabels, Temperature, Violations,
     explanation::contrast_label,
 };
 use proto::{explanation::InstanceRequest, specs::AttributionRequest};
@@ -53,7 +53,7 @@ impl Explanations {
     ) -> Result<(Resolved, Arc<EncodedInstance>)> {
         let teacher = self.catalog.ready_teacher(teacher).await?;
         let autoencoder = self.catalog.ready_autoencoder(autoencoder).await?;
-        let resolved = self.resolve(&teacher, request).await?;
+        let resolved = self.resolve(&teacher, request, "instance").await?;
         let key = InstanceKey::of(&teacher, &autoencoder, &resolved.image);
         let compute = encode_instance(&self.models, &teacher.name, &autoencoder.name, &resolved.image);
         let encoded = self.memory.instance(key, compute).await?;
@@ -71,12 +71,15 @@ impl Explanations {
         let teacher = self.catalog.ready_teacher(teacher).await?;
         let autoencoder = self.catalog.ready_autoencoder(autoencoder).await?;
         let dimension_count = autoencoder.recipe.latent_dimension_count as usize;
-        if let Some(position) = points.iter().position(|point| point.len() != dimension_count) {
-            let message = format!("{} coordinates, the autoencoder has {dimension_count}", points[position].len());
-            return Err(Error::invalid(format!("latents[{position}]"), message));
+        let mut violations = Violations::default();
+        for (i, point) in points.iter().enumerate() {
+            violations.check(point.len() == dimension_count, &format!("latents[{i}]"), || {
+                format!("{} coordinates, the autoencoder has {dimension_count}", point.len())
+            });
         }
+        violations.finish()?;
         let anchor = match anchor {
-            Some(request) => Some(self.resolve(&teacher, request).await?.image),
+            Some(request) => Some(self.resolve(&teacher, request, "anchor").await?.image),
             None => None,
         };
         let images = self.models.autoencoders.decode(&autoencoder.name, points, anchor.as_ref()).await?;
@@ -87,8 +90,8 @@ impl Explanations {
     pub async fn interpolate(&self, walk: Interpolation) -> Result<Vec<DecodedImage>> {
         let teacher = self.catalog.ready_teacher(&walk.teacher).await?;
         let autoencoder = self.catalog.ready_autoencoder(&walk.autoencoder).await?;
-        let from = self.resolve(&teacher, walk.from).await?.image;
-        let to = self.resolve(&teacher, walk.to).await?.image;
+        let from = self.resolve(&teacher, walk.from, "from").await?.image;
+        let to = self.resolve(&teacher, walk.to, "to").await?.image;
         let steps = (walk.step_count, walk.anchoring);
         let (images, points) =
             self.models.autoencoders.interpolate(&autoencoder.name, &from, &to, steps.0, steps.1).await?;
@@ -103,7 +106,7 @@ impl Explanations {
         spec: AttributionRequest,
     ) -> Result<Attribution> {
         let teacher = self.catalog.ready_teacher(teacher).await?;
-        let resolved = self.resolve(&teacher, request).await?;
+        let resolved = self.resolve(&teacher, request, "instance").await?;
         let spec = self.choose_labels(&teacher.name, &resolved, spec).await?;
         self.models.teachers.attribute(&teacher.name, &resolved.image, spec).await
     }

@@ -5,21 +5,16 @@ use domain::{
     Dataset, Error, Explanation, ExplanationState, Image, Instance, Label, NeighborhoodSpec, ResourceName, Result,
     Stage, StudentSpec, Teacher, Violations,
 };
-use proto::explanation::InstanceRequest;
+use proto::{explanation::InstanceRequest, fields::under};
 
 use super::{Explanations, instance::check_gold_label, memory::teacher_digest};
 use crate::{explain::Question, upload};
 
-/// Longest id of an explanation: its operation's id is twelve longer.
-const MAX_ID_LENGTH: usize = 48;
-/// Longest display name, in characters.
-const MAX_DISPLAY_NAME_LENGTH: usize = 200;
-
 /// A request to explain.
 #[derive(Debug, Clone)]
 pub struct NewExplanation {
-    /// `None`: one is made.
-    pub id: Option<String>,
+    /// `explanations/{x}`.
+    pub name: ResourceName,
     /// For people.
     pub display_name: String,
     /// `teachers/{t}`.
@@ -32,8 +27,10 @@ pub struct NewExplanation {
     pub neighborhood: NeighborhoodSpec,
     /// What the student is asked to be.
     pub student_spec: StudentSpec,
-    /// Repeating it finds the same explanation.
+    /// A UUID, hyphenated. Repeating it finds the same explanation.
     pub request_id: Option<String>,
+    /// Hash of the request: a repeated `request_id` must bring the same one.
+    pub fingerprint: String,
 }
 
 /// An instance whose pixels and label are known.
@@ -49,11 +46,12 @@ pub struct Resolved {
 
 impl Explanations {
     /// Finds or decodes the instance's pixels, in the shape that a teacher was trained on.
-    pub async fn resolve(&self, teacher: &Teacher, request: InstanceRequest) -> Result<Resolved> {
+    /// `field` is where the request has it.
+    pub async fn resolve(&self, teacher: &Teacher, request: InstanceRequest, field: &str) -> Result<Resolved> {
         let dataset = self.catalog.dataset(&teacher.recipe.dataset).await?;
-        let resolved = self.resolve_in(&dataset, request).await?;
+        let resolved = under(field, self.resolve_in(&dataset, request).await)?;
         resolved.image.expect_shape(dataset.shape)?;
-        check_gold_label(resolved.gold_label, dataset.label_names.len())?;
+        under(field, check_gold_label(resolved.gold_label, dataset.label_names.len()))?;
         Ok(resolved)
     }
 
@@ -78,12 +76,11 @@ impl Explanations {
 
     /// Reads a new explanation.
     pub(super) async fn question(&self, new: &NewExplanation, now: i64) -> Result<(Explanation, Question)> {
-        let name = new_name(new)?;
         let teacher = self.catalog.ready_teacher(&new.teacher).await?;
-        let resolved = self.resolve(&teacher, new.instance.clone()).await?;
+        let resolved = self.resolve(&teacher, new.instance.clone(), "instance").await?;
         let explanation = Explanation {
-            operation: format!("operations/explanation-{}", name.id()),
-            name,
+            operation: format!("operations/explanation-{}", new.name.id()),
+            name: new.name.clone(),
             display_name: new.display_name.clone(),
             teacher: new.teacher.clone(),
             autoencoder: new.autoencoder.clone(),
@@ -112,7 +109,7 @@ impl Explanations {
             Instance::Example(name) => InstanceRequest::Example(name),
             Instance::Image { image, gold_label } => InstanceRequest::Pixels { image, gold_label },
         };
-        let resolved = self.resolve(&teacher, request).await?;
+        let resolved = self.resolve(&teacher, request, "instance").await?;
         self.question_of(explanation, &teacher, resolved.image).await
     }
 
@@ -140,16 +137,4 @@ impl Explanations {
             student_spec: explanation.student_spec.clone(),
         })
     }
-}
-
-fn new_name(new: &NewExplanation) -> Result<ResourceName> {
-    let mut violations = Violations::default();
-    let made = || uuid::Uuid::new_v4().to_string();
-    let id = new.id.clone().or_else(|| new.request_id.clone()).unwrap_or_else(made);
-    violations.check(id.len() <= MAX_ID_LENGTH, "explanation_id", || format!("is longer than {MAX_ID_LENGTH}"));
-    let name = violations.take("explanation_id", ResourceName::new(ResourceName::EXPLANATION, &[&id]));
-    let display_name_fits = new.display_name.chars().count() <= MAX_DISPLAY_NAME_LENGTH;
-    violations.check(display_name_fits, "display_name", || format!("is longer than {MAX_DISPLAY_NAME_LENGTH}"));
-    violations.finish()?;
-    name.ok_or_else(|| Error::unexpected("an explanation without a name"))
 }

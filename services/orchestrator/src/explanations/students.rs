@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use domain::{Error, NeighborhoodSpec, ResourceName, Result, Student, StudentSpec, explanation::contrast_label};
+use domain::{Error, ResourceName, Result, Student, StudentSpec};
 use futures::{Stream, StreamExt};
 use prost::Message;
-use proto::raw::deeper::types::v1 as raw;
+use proto::{fields::under, raw::deeper::types::v1 as raw};
 
-use super::{Explanations, Live};
-use crate::{
-    explain::CHUNK_SIZE,
-    ports::{DistillationAnswer, DistillationConfig, FitProgress, LabeledChunk},
-};
+use super::{Explanations, Live, chosen};
+use crate::ports::{DistillationAnswer, FitProgress};
 
 /// Students an explanation may have beside its first.
 const MAX_STUDENT_COUNT: usize = 100;
@@ -35,21 +32,46 @@ impl Explanations {
         let live = self.get(parent).await?;
         let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let name = parent.child("students", &id)?;
-        let students = live.students();
-        if students.iter().any(|student| student.name == name)
-            || self.documents.get(&document_path(&name)).await?.is_some()
-        {
-            return Err(Error::AlreadyExists { kind: "STUDENT", resource: name.to_string() });
+        let taken = || Error::AlreadyExists { kind: "STUDENT", resource: name.to_string() };
+        let reserved = live.reserve(&name).ok_or_else(taken)?;
+        let documents = self.documents.paths(&folder(parent)).await?;
+        if id == "default" || documents.contains(&document_path(&name)) {
+            return Err(taken());
         }
-        if students.len() > MAX_STUDENT_COUNT {
+        if documents.len() >= MAX_STUDENT_COUNT {
             return Err(Error::FailedPrecondition {
                 reason: "TOO_MANY_STUDENTS",
                 subject: parent.to_string(),
                 description: format!("an explanation has at most {MAX_STUDENT_COUNT} students; create another one"),
             });
         }
-        self.documents.put(&document_path(&name), raw::StudentSpec::from(&spec).encode_to_vec()).await?;
-        self.distill(live, name, spec).await
+        let document = raw::StudentSpec::from(&spec).encode_to_vec();
+        let updates = under("spec", self.distill(live, name.clone(), spec).await)?;
+        let store = Arc::clone(&self.documents);
+        // Only a student that came about is on record; until then its name is reserved for this call.
+        Ok(updates.then(move |update| {
+            let (store, path, document) = (Arc::clone(&store), document_path(&name), document.clone());
+            let _held = &reserved;
+            async move {
+                let update = update?;
+                if matches!(update, StudentUpdate::Student(_)) {
+                    store.put(&path, document).await?;
+                }
+                Ok(update)
+            }
+        }))
+    }
+
+    /// All students of an explanation, the first one first, the others by name.
+    pub async fn students(&self, parent: &ResourceName) -> Result<Vec<Arc<Student>>> {
+        let live = self.get(parent).await?;
+        let mut students: Vec<_> =
+            live.students().into_iter().take_while(|student| student.name.id() == "default").collect();
+        for path in self.documents.paths(&folder(parent)).await? {
+            let id = path.rsplit('/').next().unwrap_or_default();
+            students.push(self.student(&parent.child("students", id)?).await?);
+        }
+        Ok(students)
     }
 
     /// A student. One that only its document is left of is fitted again.
@@ -82,28 +104,12 @@ impl Explanations {
         let (question, snapshot) = live.finished().await?;
         let instance =
             snapshot.instance.ok_or_else(|| Error::unexpected("a finished explanation without an instance"))?;
-        let limit = spec.neighbor_limit.unwrap_or(usize::MAX);
-        let chunks = snapshot.neighborhood.select(&spec.ranges, limit, CHUNK_SIZE);
-        let neighbor_count: usize = chunks.iter().map(|chunk| chunk.logits.len()).sum();
-        if neighbor_count < NeighborhoodSpec::MIN_NEIGHBOR_COUNT {
-            let message =
-                format!("leave {neighbor_count} neighbors; a student needs {}", NeighborhoodSpec::MIN_NEIGHBOR_COUNT);
-            return Err(Error::invalid("spec.ranges", message));
-        }
-        let config = DistillationConfig {
-            name,
-            spec: StudentSpec { ranges: Vec::new(), neighbor_limit: None, ..spec.clone() },
-            instance: question.image.clone(),
-            instance_logits: instance.logits.clone(),
-            contrast_label: contrast_label(&instance.logits, question.gold_label),
-            neighbor_count,
-        };
+        let (config, chunks) = chosen::order(name, &spec, &question, &instance, &snapshot.neighborhood)?;
         let distillation = self.models.students.distill(config).await?;
         let sender = distillation.chunks;
         self.tasks.spawn(async move {
             for chunk in chunks {
-                let labeled = LabeledChunk { images: chunk.images, logits: chunk.logits, fit: false };
-                if sender.send(labeled).await.is_err() {
+                if sender.send(chunk).await.is_err() {
                     return;
                 }
             }
@@ -123,7 +129,7 @@ impl Explanations {
 
     /// Removes the documents of all students of an explanation.
     pub(super) async fn delete_students(&self, parent: &ResourceName) -> Result<()> {
-        for path in self.documents.paths(&format!("students/{}", parent.id())).await? {
+        for path in self.documents.paths(&folder(parent)).await? {
             self.documents.delete(&path).await?;
         }
         Ok(())
@@ -133,4 +139,8 @@ impl Explanations {
 /// Beside the explanations' own folder, so that listing those does not read students.
 fn document_path(name: &ResourceName) -> String {
     format!("students/{}/{}", name.first_id(), name.id())
+}
+
+fn folder(explanation: &ResourceName) -> String {
+    format!("students/{}", explanation.id())
 }

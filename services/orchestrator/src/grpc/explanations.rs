@@ -141,8 +141,7 @@ impl ExplanationService for ExplanationsFace {
         let page = Page::parse(request.page_size, &request.page_token, &arguments).map_err(from_error)?;
         let (default, most) = STUDENT_PAGE_SIZES;
         let size = if request.page_size == 0 { default } else { page.size.min(most) };
-        let live = context.run(self.explanations.get(&parent)).await.map_err(from_error)?;
-        let all = live.students();
+        let all = context.run(self.explanations.students(&parent)).await.map_err(from_error)?;
         let (shown, next_page_token) = present::page(&all, &page, size, &arguments).map_err(from_error)?;
         let students = shown.iter().map(|student| present::student(student)).collect();
         Ok(Response::new(raw::ListStudentsResponse { students, next_page_token }))

@@ -1,14 +1,16 @@
 //! Requests of `CatalogService`. Every wrong field is noted before anything is answered.
 
 use domain::{AutoencoderRecipe, Error, Label, ResourceName, Result, TeacherRecipe, Violations};
-use prost::Message;
 use proto::{
     fields::{required_from, under},
     raw::deeper::catalog::v1 as raw,
 };
 use runtime::page::Page;
 
-use crate::catalog::{Catalog, ExampleFilter, ExampleOrder, ExampleQuery, NewAutoencoder, NewTeacher, check_identity};
+use crate::{
+    catalog::{Catalog, ExampleFilter, ExampleOrder, ExampleQuery, NewAutoencoder, NewTeacher, check_identity},
+    grpc::fingerprint::fingerprint,
+};
 
 /// The request's own name.
 pub(super) fn name(text: &str, collections: &[&str]) -> Result<ResourceName> {
@@ -57,13 +59,6 @@ fn with_identity(collections: &[&str], id: (&str, &str), display_name: &str, req
     check_identity(&mut violations, collections, id, display_name, request_id);
     violations.take::<()>("", Err(error));
     violations.finish().expect_err("one violation was noted")
-}
-
-/// Tells a repeated request from another one. Encoding is deterministic: the messages hold no maps.
-fn fingerprint(method: &str, request: &impl Message) -> String {
-    let mut hasher = blake3::Hasher::new_derive_key("deeper.dev request fingerprint v1");
-    hasher.update(method.as_bytes()).update(&request.encode_to_vec());
-    hasher.finalize().to_hex().to_string()
 }
 
 pub(super) fn matrix(request: raw::GetConfusionMatrixRequest) -> Result<(ResourceName, ResourceName, Option<String>)> {

@@ -4,12 +4,19 @@ use domain::{Anchoring, Error, NeighborhoodSpec, ResourceName, Result, StudentSp
 use proto::{
     explanation::InstanceRequest,
     fields::{nested, required},
-    raw::deeper::explanation::v1 as raw,
+    raw::deeper::{explanation::v1 as raw, types::v1 as types},
     specs::AttributionRequest,
 };
 
-use crate::explanations::{Interpolation, NewExplanation};
+use crate::{
+    explanations::{Interpolation, NewExplanation},
+    grpc::fingerprint::fingerprint,
+};
 
+/// Longest id of an explanation: its operation's id is twelve longer.
+const MAX_ID_LENGTH: usize = 48;
+/// Longest display name, in characters.
+const MAX_DISPLAY_NAME_LENGTH: usize = 200;
 /// Most points in one DecodeLatents call.
 const MAX_POINT_COUNT: usize = 256;
 /// Most images of one interpolation.
@@ -38,6 +45,31 @@ impl Reader {
         }
     }
 
+    /// A UUID in one spelling, so that it is one request however it was written.
+    fn request_id(&mut self, text: &str) -> Option<String> {
+        if text.is_empty() {
+            return None;
+        }
+        let read = uuid::Uuid::try_parse(text).map_err(|_| Error::invalid("request_id", "is not a UUID"));
+        self.0.take("", read).map(|uuid| uuid.hyphenated().to_string())
+    }
+
+    /// The name of an explanation that is to be made: the caller's id, the request's, or a new one.
+    fn new_name(&mut self, id: &str, request_id: Option<&str>) -> Option<ResourceName> {
+        let made = uuid::Uuid::new_v4().to_string();
+        let id = Some(id).filter(|id| !id.is_empty()).or(request_id).unwrap_or(&made);
+        if id.len() > MAX_ID_LENGTH {
+            self.0.add("explanation_id", format!("is longer than {MAX_ID_LENGTH}"));
+            return None;
+        }
+        self.0.take("explanation_id", ResourceName::new(ResourceName::EXPLANATION, &[id]))
+    }
+
+    /// A value that its enumeration knows.
+    fn known<E: TryFrom<i32>>(&mut self, field: &str, value: i32) {
+        self.0.check(E::try_from(value).is_ok(), field, || format!("{value} is not one of its values"));
+    }
+
     /// All values are there exactly when nothing was noted.
     fn done<T>(self, values: Option<T>) -> Result<T> {
         self.0.finish()?;
@@ -63,22 +95,21 @@ pub(super) fn parent(text: &str) -> Result<ResourceName> {
     reader.done(name)
 }
 
-pub(super) fn new_explanation(request: raw::CreateExplanationRequest) -> Result<NewExplanation> {
+pub(super) fn new_explanation(mut request: raw::CreateExplanationRequest) -> Result<NewExplanation> {
     let mut reader = Reader::default();
+    let request_id = reader.request_id(&std::mem::take(&mut request.request_id));
+    let fingerprint = fingerprint("CreateExplanation", &request);
     let teacher = reader.name("teacher", &request.teacher, ResourceName::TEACHER);
     let autoencoder = reader.name("autoencoder", &request.autoencoder, ResourceName::AUTOENCODER);
     let instance: Option<InstanceRequest> = reader.message("instance", request.instance);
     let neighborhood: Option<NeighborhoodSpec> = reader.optional("neighborhood", request.neighborhood);
     let student_spec: Option<StudentSpec> = reader.optional("student", request.student);
-    let request_id = non_empty(request.request_id);
-    if let Some(request_id) = &request_id {
-        let is_uuid = uuid::Uuid::try_parse(request_id).is_ok();
-        reader.0.check(is_uuid, "request_id", || "is not a UUID".into());
-    }
-    let request_id = request_id.map(|id| id.to_ascii_lowercase());
+    let name = reader.new_name(&request.explanation_id, request_id.as_deref());
+    let display_name_fits = request.display_name.chars().count() <= MAX_DISPLAY_NAME_LENGTH;
+    reader.0.check(display_name_fits, "display_name", || format!("is longer than {MAX_DISPLAY_NAME_LENGTH}"));
     let values = (|| {
         Some(NewExplanation {
-            id: non_empty(request.explanation_id),
+            name: name?,
             display_name: request.display_name,
             teacher: teacher?,
             autoencoder: autoencoder?,
@@ -86,6 +117,7 @@ pub(super) fn new_explanation(request: raw::CreateExplanationRequest) -> Result<
             neighborhood: neighborhood?,
             student_spec: student_spec?,
             request_id,
+            fingerprint,
         })
     })();
     reader.done(values)
@@ -96,6 +128,9 @@ pub(super) fn new_student(request: raw::CreateStudentRequest) -> Result<(Resourc
     let parent = reader.name("parent", &request.parent, ResourceName::EXPLANATION);
     let spec: Option<StudentSpec> = reader.optional("spec", request.spec);
     let id = non_empty(request.student_id);
+    if let Some(id) = &id {
+        reader.0.take("student_id", ResourceName::new(ResourceName::STUDENT, &["x", id]));
+    }
     let values = parent.zip(spec).map(|(parent, spec)| (parent, id, spec));
     reader.done(values)
 }
@@ -144,6 +179,7 @@ pub(super) fn decode(request: raw::DecodeLatentsRequest) -> Result<Decode> {
 
 pub(super) fn interpolation(request: raw::InterpolateInstancesRequest) -> Result<Interpolation> {
     let mut reader = Reader::default();
+    reader.known::<types::Anchoring>("anchoring", request.anchoring);
     let anchoring = Anchoring::from(request.anchoring());
     let teacher = reader.name("teacher", &request.teacher, ResourceName::TEACHER);
     let autoencoder = reader.name("autoencoder", &request.autoencoder, ResourceName::AUTOENCODER);
