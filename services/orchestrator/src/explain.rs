@@ -27,8 +27,12 @@ pub const CHUNK_SIZE: usize = 125;
 /// Labelling calls under way at once: one computes while the next waits in the engine's queue.
 const CALLS_IN_FLIGHT: usize = 2;
 
+/// Sizes of the first chunks; the last one repeats. A map of 64 neighbors is nearly as faithful as one of
+/// 1,000, so the first student comes after as many; the next chunk completes the teacher's batch.
+const CHUNK_SIZES: [usize; 3] = [64, 61, CHUNK_SIZE];
+
 /// A student is fitted when so many neighbors are labelled, and after the last one.
-const FIT_AT: [usize; 3] = [125, 250, 500];
+const FIT_AT: [usize; 4] = [64, 125, 250, 500];
 
 /// All that determines an explanation's result.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,10 +182,11 @@ async fn unlabeled_neighbors(
     question: &Question,
     start_index: usize,
 ) -> Result<BoxStream<'static, Result<NeighborChunk>>> {
-    let sizes = [CHUNK_SIZE];
+    // What extends known neighbors has no first student to hurry for.
+    let sizes: &[usize] = if start_index == 0 { &CHUNK_SIZES } else { &[CHUNK_SIZE] };
     models
         .autoencoders
-        .neighbors(&question.autoencoder, &question.image, &question.neighborhood, start_index, &sizes)
+        .neighbors(&question.autoencoder, &question.image, &question.neighborhood, start_index, sizes)
         .await
 }
 
