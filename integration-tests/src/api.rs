@@ -1,18 +1,15 @@
 //! The public API as a client program has it, with the few steps that every story repeats.
 
 use domain::{ImageShape, LinearClassifier};
-use proto::{
-    raw::{
-        deeper::{
-            catalog::v1::catalog_service_client::CatalogServiceClient,
-            explanation::v1::{
-                self as raw, explanation_service_client::ExplanationServiceClient, instance::Source, own_image::Data,
-            },
-            types::v1 as types,
+use proto::raw::{
+    deeper::{
+        catalog::v1::catalog_service_client::CatalogServiceClient,
+        explanation::v1::{
+            self as raw, explanation_service_client::ExplanationServiceClient, instance::Source, own_image::Data,
         },
-        google::longrunning::{Operation, WaitOperationRequest, operations_client::OperationsClient},
+        types::v1 as types,
     },
-    types::MAX_BATCH_BYTES,
+    google::longrunning::{Operation, WaitOperationRequest, operations_client::OperationsClient},
 };
 use runtime::{channel::Channel, server::MAX_MESSAGE_BYTES};
 use tonic::Status;
@@ -152,9 +149,4 @@ pub fn classifier(student: &types::FittedStudent) -> LinearClassifier {
     let widen = |map: &types::Heatmap| map.values.iter().map(|&value| f64::from(value)).collect();
     let weights = student.weight_maps.iter().map(widen).collect();
     LinearClassifier::new(shape.expect("a map a label"), weights, student.biases.clone()).expect("whole maps")
-}
-
-/// More images of this size than a message may hold.
-pub fn too_many_images(pixel_count: usize) -> usize {
-    MAX_BATCH_BYTES / pixel_count + 1
 }

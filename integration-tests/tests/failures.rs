@@ -160,6 +160,10 @@ async fn a_repeated_request_id_answers_the_same_operation() {
     assert_eq!(first.name, second.name);
     let listed = client.list_explanations(raw::ListExplanationsRequest::default()).await.unwrap().into_inner();
     assert_eq!(listed.explanations.len(), 1);
+
+    // The same id with another request is a mistake.
+    let other = raw::CreateExplanationRequest { autoencoder: QUARTERS.into(), ..request() };
+    Failure::of(client.create_explanation(other).await).expect_fields(&["request_id"]);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn reflection_lists_the_public_services_and_describes_them() {
     let channel = Endpoint::from_shared(format!("http://{}", sandbox.address)).unwrap().connect().await.unwrap();
     let mut reflection = ServerReflectionClient::new(channel);
     let ask = |request: MessageRequest| {
-        tokio_stream(vec![ServerReflectionRequest { host: String::new(), message_request: Some(request) }])
+        futures::stream::iter([ServerReflectionRequest { host: String::new(), message_request: Some(request) }])
     };
     let list = ask(MessageRequest::ListServices(String::new()));
     let mut answers = reflection.server_reflection_info(list).await.unwrap().into_inner();
@@ -50,10 +50,6 @@ async fn reflection_lists_the_public_services_and_describes_them() {
     assert!(
         matches!(answer, MessageResponse::FileDescriptorResponse(files) if !files.file_descriptor_proto.is_empty())
     );
-}
-
-fn tokio_stream<T: Send + 'static>(items: Vec<T>) -> impl futures::Stream<Item = T> + Send + 'static {
-    futures::stream::iter(items)
 }
 
 /// `cargo xtask test` installs the library and says where.

@@ -14,7 +14,7 @@ use tonic::Status;
 const WARM_UP: usize = 20;
 /// Explanations between two lines of the table.
 const LINE_EVERY: usize = 10;
-/// Half a GiB less than three: what the standalone system may take.
+/// What the whole standalone process may take while it explains: 2.5 GiB.
 const MAX_RESIDENT_MIB: f64 = 2.5 * 1_024.0;
 
 /// Memory and speed over many explanations
