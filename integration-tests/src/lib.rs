@@ -3,12 +3,18 @@
 
 pub mod api;
 pub mod brake;
+pub mod cluster;
 pub mod failure;
 pub mod known;
+pub mod load;
 pub mod programs;
+pub mod proxy;
+pub mod redis;
+pub mod replica;
 pub mod sandbox;
 pub mod small;
 pub mod trust;
+pub mod users;
 pub mod web;
 pub mod world;
 

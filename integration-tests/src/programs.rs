@@ -77,6 +77,24 @@ impl Program {
         assert!(status.success(), "it ended with {status}");
     }
 
+    /// Sends a signal by its name: `KILL`, `TERM`, `STOP`, `CONT`.
+    ///
+    /// # Panics
+    /// When it has ended, or the system refuses.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let told = std::process::Command::new("kill").arg(format!("-{name}")).arg(id).status();
+        assert!(told.expect("kill can be called").success());
+    }
+
+    /// Waits for its end, however it comes.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub async fn ended(&mut self) {
+        self.child.wait().await.expect("a child can be waited for");
+    }
+
     /// SIGKILL: no drain, no last checkpoint.
     ///
     /// # Panics
@@ -99,7 +117,7 @@ pub fn binary(name: &str) -> PathBuf {
 }
 
 /// A port that is free now. Another program could take it before ours does; then ours ends and says so.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let bound: io::Result<SocketAddr> = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     bound.expect("a port is free")
 }

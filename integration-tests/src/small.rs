@@ -104,7 +104,7 @@ async fn run(mnist: &Path, data: &Path, flags: &[(&str, &str)]) -> (Program, Api
     ];
     all.extend(flags);
     let program = Program::start("deeper", &all).await;
-    let api = Api::over(runtime::channel::connect("deeper", &program.url()).expect("a port is an address"));
+    let api = Api::over(runtime::channel::connect("orchestrator", &program.url()).expect("a port is an address"));
     (program, api)
 }
 

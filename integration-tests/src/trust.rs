@@ -59,7 +59,7 @@ pub struct Trust {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bar {
     /// What was measured.
-    pub what: &'static str,
+    pub what: String,
     /// The value.
     pub measured: f64,
     /// Whether it must not be below the limit; else it must be at most or, for controls, below it.
@@ -70,13 +70,13 @@ pub struct Bar {
 
 impl Bar {
     /// Must reach `limit`.
-    pub fn at_least(what: &'static str, measured: f64, limit: f64) -> Self {
-        Self { what, measured, at_least: true, limit }
+    pub fn at_least(what: impl Into<String>, measured: f64, limit: f64) -> Self {
+        Self { what: what.into(), measured, at_least: true, limit }
     }
 
     /// Must stay at or under `limit`.
-    pub fn at_most(what: &'static str, measured: f64, limit: f64) -> Self {
-        Self { what, measured, at_least: false, limit }
+    pub fn at_most(what: impl Into<String>, measured: f64, limit: f64) -> Self {
+        Self { what: what.into(), measured, at_least: false, limit }
     }
 
     /// Whether it holds. A measure that is not a number does not.

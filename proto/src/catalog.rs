@@ -17,6 +17,11 @@ pub fn timestamp(seconds: i64) -> Option<Timestamp> {
     Some(Timestamp { seconds, nanos: 0 })
 }
 
+/// What is from before there were creators is nobody's in particular.
+pub fn creator(name: String) -> String {
+    if name.is_empty() { "anonymous".to_owned() } else { name }
+}
+
 fn seconds(timestamp: Option<Timestamp>) -> i64 {
     timestamp.map_or(0, |timestamp| timestamp.seconds)
 }
@@ -87,6 +92,7 @@ impl From<&Teacher> for raw::Teacher {
             evaluated_example_count: teacher.evaluated_example_count,
             operation: teacher.operation.clone(),
             create_time: timestamp(teacher.create_time),
+            creator: teacher.creator.clone(),
         }
     }
 }
@@ -107,6 +113,7 @@ impl TryFrom<raw::Teacher> for Teacher {
             evaluated_example_count: teacher.evaluated_example_count,
             operation: teacher.operation,
             create_time: seconds(teacher.create_time),
+            creator: creator(teacher.creator),
         })
     }
 }
@@ -124,6 +131,7 @@ impl From<&Autoencoder> for raw::Autoencoder {
             loss: autoencoder.loss,
             operation: autoencoder.operation.clone(),
             create_time: timestamp(autoencoder.create_time),
+            creator: autoencoder.creator.clone(),
         }
     }
 }
@@ -141,6 +149,7 @@ impl TryFrom<raw::Autoencoder> for Autoencoder {
             loss: autoencoder.loss,
             operation: autoencoder.operation,
             create_time: seconds(autoencoder.create_time),
+            creator: creator(autoencoder.creator),
         })
     }
 }

@@ -6,7 +6,7 @@ use domain::{
 };
 
 use crate::{
-    catalog::timestamp,
+    catalog::{creator, timestamp},
     fields::{nested, required, required_from, under},
     raw::{deeper::explanation::v1 as raw, google::rpc},
     rpc::{error_from_rpc, rpc_from_error},
@@ -148,10 +148,11 @@ impl TryFrom<raw::Reconstruction> for Reconstruction {
 impl From<&Explanation> for raw::Explanation {
     fn from(explanation: &Explanation) -> Self {
         let (state, error) = raw_state(&explanation.state);
-        let student = explanation
-            .student
-            .as_ref()
-            .map(|student| raw::Student { name: student.name.to_string(), fitted: Some(student.into()) });
+        let student = explanation.student.as_ref().map(|student| raw::Student {
+            name: student.name.to_string(),
+            fitted: Some(student.into()),
+            creator: String::new(),
+        });
         Self {
             name: explanation.name.to_string(),
             display_name: explanation.display_name.clone(),
@@ -172,6 +173,7 @@ impl From<&Explanation> for raw::Explanation {
             reconstruction: explanation.reconstruction.as_ref().map(Into::into),
             labeled_neighbor_count: explanation.labeled_neighbor_count as u32,
             student,
+            creator: explanation.creator.clone(),
         }
     }
 }
@@ -209,6 +211,7 @@ impl TryFrom<raw::Explanation> for Explanation {
             reconstruction: optional("reconstruction", explanation.reconstruction)?,
             labeled_neighbor_count: explanation.labeled_neighbor_count as usize,
             student,
+            creator: creator(explanation.creator),
         })
     }
 }

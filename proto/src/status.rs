@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 
 use domain::{Error, ImageShape, Violations};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
 pub use self::read::to_error;
 
@@ -56,6 +56,8 @@ pub fn complete(status: Status) -> Status {
         Code::Unavailable => "UNAVAILABLE",
         Code::NotFound => "NOT_FOUND",
         Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::Unauthenticated => "UNAUTHENTICATED",
         _ => "UNEXPECTED_FAILURE",
     };
     let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
@@ -90,6 +92,17 @@ fn describe(error: &Error) -> (Code, ErrorDetails) {
         }
         Error::NeighborhoodDegenerate { .. } => (Code::FailedPrecondition, "NEIGHBORHOOD_DEGENERATE".to_owned()),
         Error::DistillationDiverged { .. } => (Code::FailedPrecondition, "DISTILLATION_DIVERGED".to_owned()),
+        Error::PermissionDenied { reason, subject, description } => {
+            details.set_resource_info("", subject, "", description);
+            (Code::PermissionDenied, (*reason).to_owned())
+        }
+        Error::Unauthenticated => (Code::Unauthenticated, "API_KEY_UNKNOWN".to_owned()),
+        Error::QuotaExceeded { creator, what, limit, retry_after_ms } => {
+            details.set_retry_info(Some(Duration::from_millis(*retry_after_ms)));
+            details.set_quota_failure(vec![QuotaViolation::new(format!("users/{creator}"), error.to_string())]);
+            told.extend([("creator", creator.clone()), ("what", what.clone()), ("limit", limit.to_string())]);
+            (Code::ResourceExhausted, "QUOTA_EXCEEDED".to_owned())
+        }
         Error::QueueFull { engine, retry_after_ms } => {
             details.set_retry_info(Some(Duration::from_millis(*retry_after_ms)));
             told.push(("engine", engine.clone()));

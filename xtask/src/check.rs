@@ -1,7 +1,7 @@
 //! `cargo xtask check`: all that can be said about the code without running it.
 
 use crate::steps::Steps;
-use crate::{command, place, setup};
+use crate::{command, manifests, place, setup};
 use anyhow::{Result, bail};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// choice of packages and features nothing is compiled twice. xtask is left out, because it is compiled already,
 /// with features that would differ in such company.
 pub(crate) const NATIVE: [&str; 5] =
-    ["--workspace", "--exclude", "xtask", "--features", "teacher/torch,vae/torch,integration-tests/torch"];
+    ["--workspace", "--exclude", "xtask", "--features", "artifacts/cloud,teacher/torch,vae/torch,integration-tests/torch"];
 
 /// The advisory database is small; a fetch that takes longer has met a closed network.
 const ADVISORY_FETCH_LIMIT: Duration = Duration::from_secs(60);
@@ -28,6 +28,7 @@ pub(crate) fn take_all(steps: &mut Steps) {
     steps.take("formatting", formatting);
     steps.take("protos", protos);
     steps.take("dependencies", dependencies);
+    manifests::take_all(steps);
     steps.take("clippy of xtask", || clippy("xtask", &["--package", "xtask"]));
     steps.take("clippy of the native workspace", || clippy("the native workspace", &NATIVE));
     steps.take("clippy of the page", || {

@@ -4,6 +4,9 @@
 
 mod check;
 mod command;
+mod fetch;
+mod images;
+mod manifests;
 mod measure;
 mod place;
 mod setup;
@@ -27,15 +30,19 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Up(up::Options),
-    /// Run every check and every test: unit, property, integration and browser
-    Test,
+    Test(test::Options),
     /// Run the checks alone: formatting, clippy, protos, dependencies
     Check,
     /// Build the page into ./dist, each file with its .br and .gz twin, and hold it to its size budget
     Web,
-    /// Fetch MNIST into the user's cache and check it
-    Fetch,
+    Fetch(fetch::Options),
     Measure(measure::Options),
+    Images(images::Options),
+    RenderK8s(manifests::Options),
+    /// Run the checks of deploy/ and k8s/ alone; they are part of `check` too
+    CheckDeploy,
+    /// Look for weak settings under deploy/ and k8s/ with checkov (heavy: not part of `test`)
+    AuditDeploy,
 }
 
 fn main() -> ExitCode {
@@ -51,11 +58,15 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     match task {
         Task::Up(options) => up::run(&options),
-        Task::Test => test::run(),
+        Task::Test(options) => test::run(&options),
         Task::Check => check::run(),
         Task::Web => web::run(),
-        Task::Fetch => setup::mnist::ensure().map(|folder| println!("MNIST is in {}", folder.display())),
+        Task::Fetch(options) => fetch::run(&options),
         Task::Measure(options) => measure::run(&options),
+        Task::Images(options) => images::run(&options),
+        Task::RenderK8s(options) => manifests::run(&options),
+        Task::CheckDeploy => manifests::check(),
+        Task::AuditDeploy => manifests::audit(),
     }
 }
 

@@ -23,6 +23,8 @@ enum Measurement {
     Performance,
     /// Hours of use: leaks, growth, latency drift
     Soak,
+    /// Goodput, refusals and fairness of teachers under more load than they can take
+    Load,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {

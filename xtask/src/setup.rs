@@ -1,15 +1,18 @@
 //! What has to be on the machine before anything can be built, run or tested. Each step looks first, says what
 //! it does, leaves alone what is there, and names the command when it cannot do it itself.
 
-mod apt;
+pub(crate) mod apt;
 pub(crate) mod browser;
 mod compiler;
+pub(crate) mod deploy_checks;
 mod digest;
 pub(crate) mod font;
 pub(crate) mod grpcio;
 mod libtorch;
+pub(crate) mod libtorch_cuda;
 pub(crate) mod mnist;
 mod npm;
+pub(crate) mod redis;
 pub(crate) mod tools;
 mod wasm_target;
 mod wheels;
@@ -24,6 +27,12 @@ pub(crate) fn for_building() -> Result<()> {
     compiler::ensure()?;
     wasm_target::ensure()?;
     libtorch::ensure()
+}
+
+/// What images for GPUs are built with: the folder for LIBTORCH.
+pub(crate) fn for_building_with_cuda() -> Result<std::path::PathBuf> {
+    compiler::ensure()?;
+    libtorch_cuda::ensure()
 }
 
 /// What the page alone is built with.

@@ -2,17 +2,53 @@
 
 use crate::check::{self, NATIVE};
 use crate::steps::Steps;
-use crate::{command, place, setup, web};
+use crate::{command, images, manifests, place, setup, web};
 use anyhow::Result;
+use clap::Args;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
+/// Run every check and every test: unit, property, integration and browser
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Build the container images and test those instead: podman plays the rendered local overlay
+    #[arg(long)]
+    containers: bool,
+    /// cargo's profile of the programs in the images
+    #[arg(long, default_value = "release", requires = "containers")]
+    profile: String,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.containers { containers(&options.profile) } else { everything() }
+}
+
+/// The images, and the test that runs them. The rest of the system is built as well: it trains the small models.
+fn containers(profile: &str) -> Result<()> {
+    setup::for_building()?;
+    let mnist = setup::mnist::ensure()?;
+    images::build_all(profile)?;
+    manifests::render_to_file(manifests::Overlay::Local)?;
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = command::cargo([arguments, NATIVE.as_slice()].concat());
+        cargo.env("DEEPER_TEST_MNIST_DIR", &mnist).env("OMP_NUM_THREADS", "1");
+        cargo
+    };
+    command::run("building the test and what it needs", &mut cargo(&["build", "--bins", "--test", "containers"]))?;
+    let mut test = cargo(&["test", "--test", "containers"]);
+    test.env("DEEPER_TEST_CONTAINERS", manifests::folder());
+    images::podman::settings(&mut test);
+    command::run("testing the containers", &mut test)
+}
+
 /// The tests come last, so that what cargo says of them ends the output.
-pub(crate) fn run() -> Result<()> {
+fn everything() -> Result<()> {
     let mut steps = Steps::default();
     let ready = steps.need("setup", || {
         setup::for_building()?;
+        // Tests with a shared cache start a server of their own.
+        setup::redis::ensure()?;
         Ok(Ready {
             mnist: setup::mnist::ensure()?.into(),
             browser: setup::browser::ensure()?,
@@ -54,6 +90,8 @@ impl Ready {
     fn tell(&self, cargo: &mut Command, page: &Path) {
         cargo.env("DEEPER_TEST_PAGE_DIR", page);
         cargo.env("DEEPER_TEST_MNIST_DIR", &self.mnist);
+        // Rendered by the checks, which come before the tests.
+        cargo.env("DEEPER_TEST_MANIFESTS_DIR", manifests::folder());
         cargo.env("DEEPER_TEST_GRPCIO_DIR", &self.grpcio);
         cargo.env("CHROMIUM", &self.browser.chromium).env("CHROMEDRIVER", &self.browser.chromedriver);
         // Several torch threads beside a compiler or another test cost several times the CPU time.

@@ -1,6 +1,12 @@
 //! Checkpoints: a model's bytes under the name of their digest, and a small record that is written
 //! after them. A reader follows the record, so it never meets half a checkpoint or a mix of two.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use bytes::Bytes;
 use domain::{Error, ResourceName, Result};
 
@@ -10,6 +16,17 @@ const FIRST_LINE: &str = "deeper checkpoint 1";
 /// A replacement may delete the bytes between reading the record and reading them; so often in a row
 /// it does not.
 const READ_ATTEMPTS: usize = 3;
+
+/// For so long a digest that was read is taken for the present one by [`Artifacts::recent_digest`].
+const RECENT: Duration = Duration::from_secs(1);
+/// Digests that are remembered.
+const MAX_RECENT_COUNT: usize = 1_000;
+
+/// Digests of final checkpoints and when they were read.
+#[derive(Debug, Default)]
+pub(crate) struct CheckpointCache {
+    recent: Mutex<HashMap<ResourceName, (Instant, String)>>,
+}
 
 /// Which of a model's checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,6 +74,7 @@ impl Artifacts {
         let kept = bytes_path(model, slot, &digest);
         self.inner.store.put(&kept, bytes, Expect::Anything).await?;
         self.inner.store.put(&record_path(model, slot), Bytes::from(info.to_text()), Expect::Anything).await?;
+        self.forget_digest(model);
         self.delete_bytes(model, slot, Some(&kept)).await?;
         Ok(digest)
     }
@@ -84,6 +102,24 @@ impl Artifacts {
         }
     }
 
+    /// The digest of a model's final weights, if it has any, as it is or was a second ago: for callers that
+    /// ask with every image whether the weights are still those that they have.
+    pub async fn recent_digest(&self, model: &ResourceName) -> Result<Option<String>> {
+        let lock = || self.inner.checkpoints.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, digest)) = lock().get(model).filter(|(read_at, _)| read_at.elapsed() < RECENT) {
+            return Ok(Some(digest.clone()));
+        }
+        let read_at = Instant::now();
+        // Weights that are not there yet are looked for each time.
+        let Some(info) = self.checkpoint_info(model, Slot::Final).await? else { return Ok(None) };
+        let mut recent = lock();
+        if recent.len() >= MAX_RECENT_COUNT {
+            recent.clear();
+        }
+        recent.insert(model.clone(), (read_at, info.digest.clone()));
+        Ok(Some(info.digest))
+    }
+
     /// Empties a slot.
     pub async fn delete_checkpoint(&self, model: &ResourceName, slot: Slot) -> Result<()> {
         self.inner.store.delete(&record_path(model, slot)).await?;
@@ -92,8 +128,13 @@ impl Artifacts {
 
     /// Deletes a model's checkpoints and, for a teacher, its evaluations.
     pub async fn delete_model(&self, model: &ResourceName) -> Result<()> {
+        self.forget_digest(model);
         self.inner.store.delete_folder(&folder(model)).await?;
         self.inner.store.delete_folder(&crate::evaluations::folder(model)).await
+    }
+
+    fn forget_digest(&self, model: &ResourceName) {
+        self.inner.checkpoints.recent.lock().unwrap_or_else(PoisonError::into_inner).remove(model);
     }
 
     async fn delete_bytes(&self, model: &ResourceName, slot: Slot, kept: Option<&str>) -> Result<()> {
@@ -189,6 +230,24 @@ mod tests {
         assert!(artifacts.checkpoint(&model(), Slot::Latest).await.unwrap().is_none());
         artifacts.delete_model(&model()).await.unwrap();
         assert!(artifacts.checkpoint(&model(), Slot::Final).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_digest_is_that_of_the_weights_and_never_older_than_ones_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Artifacts::open_folder(folder.path()).unwrap();
+        let (own, other) = (open(), open());
+        assert_eq!(own.recent_digest(&model()).await.unwrap(), None);
+        let first = own.put_checkpoint(&model(), Slot::Final, vec![1; 10], "").await.unwrap();
+        for artifacts in [&own, &other] {
+            assert_eq!(artifacts.recent_digest(&model()).await.unwrap(), Some(first.clone()));
+        }
+        let second = own.put_checkpoint(&model(), Slot::Final, vec![2; 10], "").await.unwrap();
+        assert_eq!(own.recent_digest(&model()).await.unwrap(), Some(second.clone()));
+        tokio::time::sleep(RECENT).await;
+        assert_eq!(other.recent_digest(&model()).await.unwrap(), Some(second));
+        own.delete_model(&model()).await.unwrap();
+        assert_eq!(own.recent_digest(&model()).await.unwrap(), None);
     }
 
     #[tokio::test]

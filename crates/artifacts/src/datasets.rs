@@ -69,7 +69,11 @@ impl Artifacts {
         };
         let splits = tokio::task::spawn_blocking(read).await.map_err(Error::unexpected)??;
         let label_names = (0..10).map(|digit| digit.to_string()).collect();
-        self.import_idx(&name, "MNIST", label_names, splits).await
+        match self.import_idx(&name, "MNIST", label_names, splits).await {
+            // Another process did the same at this moment.
+            Err(Error::AlreadyExists { .. }) => self.dataset(&name).await,
+            imported => imported,
+        }
     }
 
     /// Checks a data set's files and stores them. Replaces nothing: a data set of this name is an error.
@@ -120,8 +124,11 @@ impl Artifacts {
         let mut datasets = Vec::new();
         for id in self.inner.store.folders("datasets").await? {
             let Ok(name) = ResourceName::new(ResourceName::DATASET, &[&id]) else { continue };
-            if let Some((dataset, _)) = self.dataset_record(&name).await? {
-                datasets.push(dataset);
+            match self.dataset_record(&name).await {
+                Ok(found) => datasets.extend(found.map(|(dataset, _)| dataset)),
+                // It is told in the log, and must not keep the others from being found.
+                Err(Error::FailedPrecondition { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(datasets)
@@ -145,13 +152,14 @@ impl Artifacts {
         let images = self.inner.store.get(&images_path(name, split)).await?;
         let labels = self.inner.store.get(&labels_path(name, split)).await?;
         let (Some(images), Some(labels)) = (images, labels) else {
-            return Err(Error::unexpected(format!("{name} has lost the files of {split}")));
+            return Err(damaged(name));
         };
+        let name = name.clone();
         let check = move || {
             let intact = blake3::hash(&images.bytes).to_hex().as_str() == expected.images_digest
                 && blake3::hash(&labels.bytes).to_hex().as_str() == expected.labels_digest;
             if !intact {
-                return Err(Error::unexpected("a data set's file does not have its digest"));
+                return Err(damaged(&name));
             }
             let images = ImageBatch::new(dataset.shape, images.bytes.into())?;
             Ok(Arc::new(LabeledImages { images, labels: labels.bytes.into() }))
@@ -162,7 +170,7 @@ impl Artifacts {
     async fn dataset_record(&self, name: &ResourceName) -> Result<Option<(Dataset, Record)>> {
         let Some(object) = self.inner.store.get(&record_path(name)).await? else { return Ok(None) };
         let record = std::str::from_utf8(&object.bytes).ok().and_then(Record::parse);
-        let record = record.ok_or_else(|| Error::unexpected(format!("the record of {name} is damaged")))?;
+        let record = record.ok_or_else(|| damaged(name))?;
         Ok(Some((record.dataset(name.clone())?, record)))
     }
 }
@@ -196,6 +204,16 @@ fn images_path(name: &ResourceName, split: &str) -> String {
 
 fn labels_path(name: &ResourceName, split: &str) -> String {
     format!("datasets/{}/{split}.labels", name.first_id())
+}
+
+/// For the operator: the files are there again after another import under another name, or a copy.
+fn damaged(name: &ResourceName) -> Error {
+    tracing::error!(dataset.name = %name, "a data set is damaged");
+    Error::FailedPrecondition {
+        reason: "DATASET_DAMAGED",
+        subject: name.to_string(),
+        description: format!("the files of {name} are damaged in the artifact store: restore them"),
+    }
 }
 
 fn not_found(name: &ResourceName) -> Error {
@@ -263,6 +281,7 @@ mod tests {
         import(&artifacts, vec![split("train", &[0, 1])]).await.unwrap();
         let path = images_path(&name(), "train");
         artifacts.inner.store.put(&path, Bytes::from_static(&[7; 8]), Expect::Anything).await.unwrap();
-        assert!(matches!(artifacts.split(&name(), "train").await, Err(Error::Unexpected(_))));
+        let read = artifacts.split(&name(), "train").await;
+        assert!(matches!(read, Err(Error::FailedPrecondition { reason: "DATASET_DAMAGED", .. })));
     }
 }

@@ -38,6 +38,16 @@ pub(crate) struct Mark {
     size: u64,
 }
 
+/// The state of an object as a listing tells it: differs whenever the object was written anew.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Stamp(String);
+
+impl std::fmt::Display for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What must hold for a put to happen.
 pub(crate) enum Expect {
     Anything,
@@ -73,7 +83,7 @@ impl Store {
             Expect::Unchanged(mark) if self.updates_conditionally => {
                 PutMode::Update(UpdateVersion { e_tag: mark.e_tag, version: mark.version })
             }
-            // The caller holds the process's lock and has compared.
+            // The caller holds the document's lock and has compared.
             Expect::Unchanged(_) | Expect::Anything => PutMode::Overwrite,
         };
         match self.objects.put_opts(&Path::from(path), PutPayload::from_bytes(bytes), mode.into()).await {
@@ -90,12 +100,23 @@ impl Store {
 
     /// Paths of all objects below a folder, sorted.
     pub(crate) async fn list(&self, folder: &str) -> Result<Vec<String>> {
+        Ok(self.stamps(folder).await?.into_iter().map(|(path, _)| path).collect())
+    }
+
+    /// Paths and stamps of all objects below a folder, by path.
+    pub(crate) async fn stamps(&self, folder: &str) -> Result<Vec<(String, Stamp)>> {
         let prefix = Path::from(folder);
-        let objects: Vec<ObjectMeta> =
-            self.objects.list(Some(&prefix)).try_collect().await.map_err(|error| failed(&error, folder))?;
-        let mut paths: Vec<String> = objects.into_iter().map(|object| object.location.to_string()).collect();
-        paths.sort();
-        Ok(paths)
+        let listed = self.objects.list(Some(&prefix));
+        // A file that goes while its folder is walked is no failure of the walk.
+        let present = listed.filter(|object| {
+            let is_gone = matches!(object, Err(StoreError::NotFound { .. }));
+            std::future::ready(!is_gone)
+        });
+        let objects: Vec<ObjectMeta> = present.try_collect().await.map_err(|error| failed(&error, folder))?;
+        let mut stamps: Vec<(String, Stamp)> =
+            objects.into_iter().map(|object| (object.location.to_string(), stamp(&object))).collect();
+        stamps.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(stamps)
     }
 
     /// Names of the folders directly below a folder, sorted.
@@ -135,6 +156,11 @@ fn present<T>(result: Result<T, StoreError>, path: &str) -> Result<Option<T>> {
         Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(failed(&error, path)),
     }
+}
+
+fn stamp(meta: &ObjectMeta) -> Stamp {
+    let e_tag = meta.e_tag.as_deref().unwrap_or_default();
+    Stamp(format!("{e_tag} {} {}", meta.size, meta.last_modified.timestamp_micros()))
 }
 
 fn mark(meta: &ObjectMeta) -> Mark {

@@ -141,6 +141,8 @@ pub struct Teacher {
     pub evaluated_example_count: u64,
     /// The operation that made it, `operations/{o}`.
     pub operation: String,
+    /// Who asked for it; `anonymous` for those who have not said.
+    pub creator: String,
     /// Seconds since the Unix epoch.
     pub create_time: i64,
 }
@@ -226,6 +228,8 @@ pub struct Autoencoder {
     pub loss: Option<f64>,
     /// The operation that made it.
     pub operation: String,
+    /// Who asked for it; `anonymous` for those who have not said.
+    pub creator: String,
     /// Seconds since the Unix epoch.
     pub create_time: i64,
 }

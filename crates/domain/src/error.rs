@@ -61,6 +61,31 @@ pub enum Error {
         /// What was seen and what to change, one sentence.
         description: String,
     },
+    /// The caller can fix it: by asking under another name, or asking the owner.
+    #[error("{description}")]
+    PermissionDenied {
+        /// SCREAMING_SNAKE_CASE, stable.
+        reason: &'static str,
+        /// The resource that is somebody else's, or the header that was not accepted.
+        subject: String,
+        /// What is not allowed and who may, one sentence.
+        description: String,
+    },
+    /// The caller can fix it: the key is not one of those that are known.
+    #[error("the API key is not known")]
+    Unauthenticated,
+    /// Time fixes it, or the caller by ending something: so many of these are under way for one creator.
+    #[error("{creator} has {limit} {what} under way, which is the limit for one creator")]
+    QuotaExceeded {
+        /// Whose share is used up.
+        creator: String,
+        /// `explanations`, `trainings`.
+        what: String,
+        /// How many there may be.
+        limit: u32,
+        /// When to come back.
+        retry_after_ms: u64,
+    },
     /// Time fixes it: the queue of this engine is full.
     #[error("the queue of {engine} is full")]
     QueueFull {

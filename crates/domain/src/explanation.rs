@@ -84,6 +84,8 @@ pub struct Explanation {
     pub stage: Stage,
     /// The operation that computes it, `operations/{o}`.
     pub operation: String,
+    /// Who asked for it; `anonymous` for those who have not said.
+    pub creator: String,
     /// Seconds since the Unix epoch.
     pub create_time: i64,
     /// The instance's pixels, once resolved.

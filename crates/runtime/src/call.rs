@@ -8,6 +8,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
+pub use crate::caller::{CALLER_HEADER, Caller};
+
+tokio::task_local! {
+    /// The call that this task works for. Set by the server around handlers and around each poll of their
+    /// streams, and by [`Context::scope`]; read by channels and engines. A task that is spawned has none.
+    static CURRENT: Context;
+}
+
 /// The bounds of one call. A stream's context lives until the stream's last message is sent.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
@@ -19,6 +27,8 @@ pub struct Context {
     pub cancellation: CancellationToken,
     /// Cancelled when the process begins to drain. Endless streams end on it; bounded work goes on.
     pub draining: CancellationToken,
+    /// On whose behalf: engines take turns between callers.
+    pub caller: Caller,
 }
 
 impl Context {
@@ -31,6 +41,27 @@ impl Context {
     /// A context for work that outlives its call, such as an operation: only this token ends it.
     pub fn detached(cancellation: CancellationToken) -> Self {
         Self { cancellation, ..Self::default() }
+    }
+
+    /// The context that this task works in; one that never ends outside of any.
+    pub fn current() -> Self {
+        CURRENT.try_with(Clone::clone).unwrap_or_default()
+    }
+
+    /// Runs `work` in this context: calls that it makes carry the deadline and the caller on, and its jobs
+    /// queue under the caller's name.
+    pub async fn scope<F: Future>(self, work: F) -> F::Output {
+        CURRENT.scope(self, work).await
+    }
+
+    /// As [`Context::scope`], for one poll or a plain function.
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), work)
+    }
+
+    /// For work that outlives its call or is shared with others: the same caller, and nobody's deadline.
+    pub fn unbounded(&self) -> Self {
+        Self { caller: self.caller.clone(), ..Self::default() }
     }
 
     /// The same context with a deadline at most `limit` from now.
@@ -99,6 +130,24 @@ mod tests {
         tokio::time::advance(Duration::from_secs(4)).await;
         let request = context.within(Duration::from_secs(60)).request(());
         assert_eq!(request.metadata().get("grpc-timeout").unwrap(), "6000000u");
+    }
+
+    #[tokio::test]
+    async fn a_scope_is_seen_by_its_task_and_not_by_those_it_spawns() {
+        let caller = Caller::new("ada").unwrap();
+        let context = Context { caller: caller.clone(), ..Context::default() }.within(Duration::from_secs(1));
+        context
+            .scope(async {
+                assert_eq!(Context::current().caller, caller);
+                assert!(Context::current().deadline.is_some());
+                let carried = Context::current().unbounded();
+                let spawned = tokio::spawn(async { Context::current().caller }).await.unwrap();
+                assert!(spawned.is_anonymous());
+                assert_eq!(carried.enter(|| Context::current().caller), caller);
+                assert_eq!(carried.deadline, None);
+            })
+            .await;
+        assert!(Context::current().caller.is_anonymous());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,59 +1,88 @@
-//! The client's end of the wire: lazy connections that carry trace and deadline, and a pipe within
-//! one process, so that the standalone system and tests call the very same services without a socket.
+//! The client's end of the wire: calls to one service, spread over all of its replicas, that carry trace,
+//! deadline and caller, and are made again where that is safe. And a pipe within one process, so that the
+//! standalone system and tests call the very same services without a socket.
+
+mod address;
+mod attempt;
+mod balancer;
+mod body;
+mod methods;
+mod peer;
+mod repeat;
 
 use std::{
-    io,
+    fmt, io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context as TaskContext, Poll},
-    time::Duration,
 };
 
 use domain::{Error, Result};
 use futures::{Stream, future::BoxFuture};
 use http::{Request, Response};
 use hyper_util::rt::TokioIo;
-use opentelemetry::global;
 use proto::status;
-use tokio::{io::DuplexStream, sync::mpsc};
-use tonic::{Status, TimeoutExpired, body::Body, transport::Endpoint};
+use tokio::{io::DuplexStream, sync::mpsc, time::Instant};
+use tonic::{Status, body::Body, transport::Endpoint};
 use tower::Service;
-use tracing::Instrument;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+pub use self::address::Addresses;
+pub(crate) use self::repeat::jittered;
+use self::{
+    balancer::Balancer,
+    body::Outgoing,
+    peer::{Peer, windowed},
+    repeat::Budget,
+};
 use crate::{
-    observe::{Ending, Headers, Observation, ObservedBody, Side},
-    server::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES},
+    call::{CALLER_HEADER, Context},
+    metrics::metrics,
+    timeout,
 };
 
-/// How long a connection may take to come up before the call is `UpstreamUnavailable`.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A peer that is silent for interval + timeout is given up: within 25 s.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What one direction of an in-process connection holds before the writer waits.
 const PIPE_BYTES: usize = 256 * 1_024;
 
-/// Many calls to one service over one connection, cheap to clone. Generated clients take it as their
-/// transport: `TeacherServiceClient::new(channel)`. Failures of the transport arrive as statuses that
+/// Many calls to one service, cheap to clone. Generated clients take it as their transport:
+/// `TeacherServiceClient::new(channel)`. Failures of the transport arrive as statuses that
 /// `proto::status::to_error` reads as `UpstreamUnavailable` or `DeadlineExceeded`.
+///
+/// Each call goes to the replica with the fewest open calls among those that can take it. A call that
+/// could not be sent is sent to another one; one whose replica died or drained is made again if its method
+/// has no side effects (`idempotency_level` in the proto files), at most four times, within its deadline and
+/// as long as not too many calls fail.
 #[derive(Debug, Clone)]
 pub struct Channel {
-    inner: tonic::transport::Channel,
-    service: Arc<str>,
+    inner: Arc<Inner>,
+    attempts: u32,
 }
 
-/// A channel to `service` (for messages: `teacher`) at `address` (`http://host:port`). Connects with
-/// the first call and again after a loss. Must be called on a tokio runtime.
-pub fn connect(service: &str, address: &str) -> Result<Channel> {
-    let endpoint = Endpoint::from_shared(address.to_owned())
-        .map_err(|error| Error::invalid(service, format!("{address:?} is not an address: {error}")))?;
-    let endpoint = endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true);
-    Ok(Channel { inner: windowed(endpoint).connect_lazy(), service: service.into() })
+struct Inner {
+    service: Arc<str>,
+    balancer: Balancer,
+    budget: Budget,
+}
+
+/// Replicas that a call has been made to: put into a request's extensions, it makes the channel choose
+/// another one while there is one. Clones share their list.
+#[derive(Debug, Clone, Default)]
+pub struct Tried(Arc<Mutex<Vec<Arc<str>>>>);
+
+impl Tried {
+    fn add(&self, address: &Arc<str>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(address));
+    }
+
+    fn has(&self, address: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|tried| &**tried == address)
+    }
+}
+
+/// A channel to `service` (for messages: `teacher`) at `addresses`: see [`Addresses`]. Connects at once and
+/// again after a loss. Must be called on a tokio runtime.
+pub fn connect(service: &str, addresses: &str) -> Result<Channel> {
+    let addresses = Addresses::parse(service, addresses)?;
+    Ok(Channel::over(service, |service| Balancer::connect(service, addresses)))
 }
 
 /// A channel to a service of this process, and the connections that its `serve` takes.
@@ -69,12 +98,35 @@ pub fn in_process(service: &str) -> (Channel, Incoming) {
         }
     });
     let endpoint = windowed(Endpoint::from_static("http://in-process"));
-    let inner = endpoint.connect_with_connector_lazy(connector);
-    (Channel { inner, service: service.into() }, Incoming(connections))
+    let pipe = endpoint.connect_with_connector_lazy(connector);
+    (Channel::over(service, |_| Balancer::fixed(Peer::fixed(pipe))), Incoming(connections))
 }
 
-fn windowed(endpoint: Endpoint) -> Endpoint {
-    endpoint.initial_stream_window_size(STREAM_WINDOW_BYTES).initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+impl Channel {
+    fn over(service: &str, balancer: impl FnOnce(Arc<str>) -> Balancer) -> Self {
+        let service: Arc<str> = service.into();
+        let balancer = balancer(Arc::clone(&service));
+        let inner = Inner { service, balancer, budget: Budget::default() };
+        Self { inner: Arc::new(inner), attempts: repeat::ATTEMPTS }
+    }
+
+    /// Whether a call with this list would go to a replica that is not on it. Training calls are refused by
+    /// replicas that take none, and asked of the next one.
+    pub fn has_untried(&self, tried: &Tried) -> bool {
+        self.inner.balancer.has_untried(tried)
+    }
+
+    /// The same replicas, but every call is made once: for whoever measures, or decides by itself.
+    #[must_use]
+    pub fn without_repeats(self) -> Self {
+        Self { attempts: 1, ..self }
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("service", &self.service).finish_non_exhaustive()
+    }
 }
 
 /// Connections made by [`in_process`]; ends when the last clone of the channel is gone.
@@ -94,58 +146,61 @@ impl Service<Request<Body>> for Channel {
     type Error = Status;
     type Future = BoxFuture<'static, Result<Response<Body>, Status>>;
 
-    fn poll_ready(&mut self, task: &mut TaskContext<'_>) -> Poll<Result<(), Status>> {
-        let service = &self.service;
-        self.inner.poll_ready(task).map_err(|error| transport_failure(Status::from_error(error.into()), service))
+    /// Always: a call waits for its replica by itself.
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let mut observation = Observation::start(Side::Client, request.uri().path().trim_start_matches('/'));
-        let trace = observation.span.context();
-        global::get_text_map_propagator(|propagator| {
-            propagator.inject_context(&trace, &mut Headers(request.headers_mut()));
-        });
-        let answered = self.inner.call(request);
-        let service = Arc::clone(&self.service);
-        let span = observation.span.clone();
-        let call = async move {
-            let response = answered.await.map_err(|error| {
-                let status = transport_failure(Status::from_error(error.into()), &service);
-                observation.finish(status.code());
-                status
-            })?;
-            let (parts, body) = response.into_parts();
-            let body = ObservedBody::new(body, &parts.headers, observation, Transport { service });
-            Ok(Response::from_parts(parts, Body::new(body)))
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (inner, attempts) = (Arc::clone(&self.inner), self.attempts);
+        let context = Context::current();
+        Box::pin(async move { inner.call(request, context, attempts).await })
+    }
+}
+
+impl Inner {
+    /// Makes a call, and makes it again where that is safe and may help.
+    async fn call(&self, request: Request<Body>, context: Context, attempts: u32) -> Result<Response<Body>, Status> {
+        let (mut head, body) = request.into_parts();
+        let method = methods::of(head.uri.path());
+        let deadline = match timeout::read(&head.headers) {
+            Ok(Some(limit)) => Instant::now().checked_add(limit),
+            Ok(None) => context.deadline,
+            // The server says what is wrong with it.
+            Err(_) => None,
         };
-        Box::pin(call.instrument(span))
-    }
-}
-
-/// A client's body ends by itself; what fails in it is the transport.
-struct Transport {
-    service: Arc<str>,
-}
-
-impl Ending for Transport {
-    fn poll_end(&mut self, _: &mut TaskContext<'_>) -> Poll<Status> {
-        Poll::Pending
-    }
-
-    fn failure(&self, status: Status) -> Status {
-        transport_failure(status, &self.service)
-    }
-}
-
-/// A status that this end made up because of a failed connection, in our vocabulary.
-fn transport_failure(status: Status, service: &str) -> Status {
-    let mut cause = std::error::Error::source(&status);
-    while let Some(error) = cause {
-        if error.is::<TimeoutExpired>() {
-            return status::from_error(Error::DeadlineExceeded);
+        if let (Some(caller), false) = (context.caller.header(), head.headers.contains_key(CALLER_HEADER)) {
+            head.headers.insert(CALLER_HEADER, caller);
         }
-        cause = error.source();
+        let tried: Tried = head.extensions.get().cloned().unwrap_or_default();
+        let mut body = Outgoing::of(method, body).await?;
+        let mut pause = repeat::FIRST_PAUSE;
+        for attempt in 1.. {
+            if let Some(deadline) = deadline {
+                if deadline <= Instant::now() {
+                    return Err(status::from_error(Error::DeadlineExceeded));
+                }
+                head.headers.insert(timeout::TIMEOUT_HEADER, timeout::write(deadline));
+            }
+            let Some(message) = body.take() else { break };
+            let request = Request::from_parts(head.clone(), message);
+            let outcome = self.attempt(request, method, &tried, deadline).await;
+            let wanted = outcome.wait_before_repeat(method, &self.service, pause);
+            self.budget.learn(outcome.was_answered());
+            let (Some(wait), true) = (wanted, body.is_there() && attempt < attempts) else {
+                return outcome.response;
+            };
+            // Another replica is asked at once, the same one after a pause.
+            let wait = repeat::jittered(if self.balancer.has_untried(&tried) { repeat::SWITCH_PAUSE } else { wait });
+            let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now() + wait);
+            if is_late || !self.budget.allows() {
+                return outcome.response;
+            }
+            metrics().call_repeated(&self.service);
+            tracing::debug!(peer.service = &*self.service, attempt, "a call is made again");
+            tokio::time::sleep(wait).await;
+            pause = repeat::longer(pause);
+        }
+        Err(status::from_error(Error::UpstreamUnavailable { service: self.service.to_string() }))
     }
-    tracing::debug!(peer.service = service, error = %status, "the transport failed");
-    status::from_error(Error::UpstreamUnavailable { service: service.to_owned() })
 }

@@ -1,6 +1,7 @@
-//! One OS thread owns one model: a bounded queue in front, jobs of several callers in one batch.
-//! What a model is and what a job means is the worker's affair; this file knows neither.
+//! One OS thread owns one model: a bounded queue in front, in which callers take turns, and jobs of several
+//! callers in one batch. What a model is and what a job means is the worker's affair.
 
+mod queue;
 mod thread;
 
 use std::{
@@ -9,7 +10,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{self, SyncSender, TrySendError},
     },
     time::{Duration, Instant},
 };
@@ -18,7 +18,10 @@ use domain::{Error, Result};
 use tokio::sync::oneshot;
 use tracing::Span;
 
+pub(crate) use self::queue::PLACES_PER_FREE_ONE;
+use self::queue::{FairQueue, Refused};
 use crate::{
+    call::{Caller, Context},
     gate::{Gate, Priority},
     metrics::metrics,
 };
@@ -46,7 +49,9 @@ pub trait Worker: 'static {
 pub struct EngineConfig {
     /// For threads, spans, metrics and the `QueueFull` answer: `teacher resnet50-mnist`.
     pub name: String,
-    /// Jobs that may wait; one more is answered `QueueFull` at once.
+    /// Jobs that may wait, those whose batch waits for the gate included. One more is answered `QueueFull` at
+    /// once, and so is a caller that holds three times as many places as are free: alone it gets three
+    /// quarters of them.
     pub queue_capacity: usize,
     /// A batch ends before the job that would make it dearer than this. A single job may be dearer and
     /// runs alone; split long work into jobs of at most this cost, so that a caller who leaves frees
@@ -56,10 +61,50 @@ pub struct EngineConfig {
     pub batch_delay: Duration,
 }
 
+/// What an operator may set of every engine of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+pub struct QueueConfig {
+    /// Jobs that may wait for a model; one more is answered RESOURCE_EXHAUSTED at once. A job holds at most
+    /// 1 MiB of pixels.
+    #[arg(
+        long,
+        env = "DEEPER_QUEUE_CAPACITY",
+        default_value_t = 128,
+        value_parser = clap::value_parser!(u16).range(1..=4_096),
+    )]
+    pub queue_capacity: u16,
+
+    /// Microseconds that a batch that is not full waits for company. With 0, jobs gather only while the model
+    /// is busy.
+    #[arg(
+        long,
+        env = "DEEPER_BATCH_DELAY_US",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(0..=1_000_000),
+    )]
+    pub batch_delay_us: u32,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { queue_capacity: 128, batch_delay_us: 0 }
+    }
+}
+
 impl EngineConfig {
-    /// 64 waiting jobs and no delay: jobs gather by themselves while the gate is busy.
+    /// 128 waiting jobs and no delay: jobs gather by themselves while the gate is busy.
     pub fn new(name: impl Into<String>, batch_cost: usize) -> Self {
-        Self { name: name.into(), queue_capacity: 64, batch_cost, batch_delay: Duration::ZERO }
+        Self::queued(name, batch_cost, QueueConfig::default())
+    }
+
+    /// With the queue that the operator has set.
+    pub fn queued(name: impl Into<String>, batch_cost: usize, queue: QueueConfig) -> Self {
+        Self {
+            name: name.into(),
+            queue_capacity: queue.queue_capacity.into(),
+            batch_cost,
+            batch_delay: Duration::from_micros(queue.batch_delay_us.into()),
+        }
     }
 }
 
@@ -84,13 +129,23 @@ pub struct Timings {
 }
 
 /// A handle to an engine. Dropping the last one ends its thread once the queue is empty.
-pub struct Engine<J, A> {
-    queue: SyncSender<Envelope<J, A>>,
-    shared: Arc<Shared>,
+pub struct Engine<J: Send + 'static, A: Send + 'static> {
+    handle: Arc<Handle<J, A>>,
 }
 
-struct Shared {
+/// What all handles share. Its end closes the queue.
+struct Handle<J: Send + 'static, A: Send + 'static>(Arc<Shared<J, A>>);
+
+impl<J: Send + 'static, A: Send + 'static> Drop for Handle<J, A> {
+    fn drop(&mut self) {
+        self.0.queue.close();
+    }
+}
+
+/// What handles and thread share.
+struct Shared<J, A> {
     config: EngineConfig,
+    queue: FairQueue<J, A>,
     /// Mean compute time of a job in microseconds, as an exponential average. The engine thread
     /// writes it, callers that are turned away read it.
     job_micros: AtomicU64,
@@ -103,9 +158,9 @@ struct Envelope<J, A> {
     span: Span,
 }
 
-impl<J, A> Clone for Engine<J, A> {
+impl<J: Send + 'static, A: Send + 'static> Clone for Engine<J, A> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), shared: Arc::clone(&self.shared) }
+        Self { handle: Arc::clone(&self.handle) }
     }
 }
 
@@ -117,22 +172,23 @@ impl<J: Send + 'static, A: Send + 'static> Engine<J, A> {
         W: Worker<Job = J, Answer = A>,
         F: FnOnce() -> Result<W> + Send + 'static,
     {
-        let (queue, jobs) = mpsc::sync_channel(config.queue_capacity);
         let (report, built) = oneshot::channel();
-        let shared = Arc::new(Shared { config, job_micros: AtomicU64::new(0) });
-        let on_thread = Arc::clone(&shared);
+        let queue = FairQueue::new(config.queue_capacity);
+        let shared = Arc::new(Shared { config, queue, job_micros: AtomicU64::new(0) });
+        // A caller that stops waiting drops it, which ends the thread once it is built.
+        let handle = Arc::new(Handle(Arc::clone(&shared)));
         std::thread::Builder::new()
             .name(shared.config.name.chars().take(15).collect())
             .spawn(move || {
+                let _end = End(&shared);
                 let worker = {
                     let _permit = gate.enter(Priority::Interactive);
                     catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
                 };
                 match worker {
                     Ok(worker) => {
-                        // A caller that has stopped waiting drops the queue, which ends the loop.
                         report.send(Ok(())).ok();
-                        thread::serve(worker, jobs, &gate, &on_thread);
+                        thread::serve(worker, &gate, &shared);
                     }
                     Err(error) => {
                         report.send(Err(error)).ok();
@@ -141,40 +197,62 @@ impl<J: Send + 'static, A: Send + 'static> Engine<J, A> {
             })
             .map_err(Error::unexpected)?;
         built.await.map_err(Error::unexpected)??;
-        Ok(Self { queue, shared })
+        Ok(Self { handle })
     }
 
-    /// Queues a job and waits for its answer. A full queue is an error at once, never a wait. Dropping
-    /// the future withdraws the job if its batch has not begun.
+    /// Queues a job for the caller of the current [`Context`] and waits for its answer. A full queue is an
+    /// error at once, never a wait. Dropping the future withdraws the job if its batch has not begun.
     pub async fn submit(&self, job: J) -> Result<Done<A>> {
+        self.submit_for(&Context::current().caller, job).await
+    }
+
+    /// As [`Engine::submit`], for this caller.
+    pub async fn submit_for(&self, caller: &Caller, job: J) -> Result<Done<A>> {
         let (answer, answered) = oneshot::channel();
         let envelope = Envelope { job, answer, queued_at: Instant::now(), span: Span::current() };
-        match self.queue.try_send(envelope) {
-            Ok(()) => answered.await.map_err(|_| self.ended())?,
-            Err(TrySendError::Full(_)) => Err(self.full()),
-            Err(TrySendError::Disconnected(_)) => Err(self.ended()),
+        match self.shared().queue.push(caller, envelope) {
+            Ok(waiting_count) => {
+                metrics().engine_queue_is(&self.config().name, waiting_count);
+                answered.await.map_err(|_| self.ended())?
+            }
+            Err(Refused::Full) => Err(self.full()),
+            Err(Refused::Ended) => Err(self.ended()),
         }
+    }
+
+    fn shared(&self) -> &Shared<J, A> {
+        &self.handle.0
     }
 
     /// As configured.
     pub fn config(&self) -> &EngineConfig {
-        &self.shared.config
+        &self.shared().config
     }
 
     fn full(&self) -> Error {
-        metrics().engine_refused(&self.shared.config.name);
-        let queue_micros = self.shared.job_micros.load(Ordering::Relaxed) * self.shared.config.queue_capacity as u64;
+        let shared = self.shared();
+        metrics().engine_refused(&shared.config.name);
+        let queue_micros = shared.job_micros.load(Ordering::Relaxed) * shared.config.queue_capacity as u64;
         // Half a queue later there is room; the bounds keep a first guess and an outlier sensible.
         let retry_after_ms = (queue_micros / 2_000).clamp(100, 10_000);
-        Error::QueueFull { engine: self.shared.config.name.clone(), retry_after_ms }
+        Error::QueueFull { engine: shared.config.name.clone(), retry_after_ms }
     }
 
     fn ended(&self) -> Error {
-        Error::unexpected(format!("the {} engine has ended", self.shared.config.name))
+        Error::unexpected(format!("the {} engine has ended", self.config().name))
     }
 }
 
-impl Shared {
+/// However the thread ends, nobody waits for it in vain.
+struct End<'a, J: Send + 'static, A: Send + 'static>(&'a Shared<J, A>);
+
+impl<J: Send + 'static, A: Send + 'static> Drop for End<'_, J, A> {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
+    }
+}
+
+impl<J, A> Shared<J, A> {
     fn learn(&self, compute: Duration, job_count: usize) {
         let sample = compute.as_micros() as u64 / job_count as u64;
         let mean = self.job_micros.load(Ordering::Relaxed);

@@ -43,10 +43,12 @@
 //! [`long::TrainingQueue`], both of which pass the process's one [`gate::Gate`] step by step.
 
 pub mod call;
+mod caller;
 pub mod channel;
 pub mod config;
 pub mod engine;
 pub mod gate;
+pub mod job;
 pub mod long;
 mod metrics;
 mod observe;
@@ -56,3 +58,4 @@ pub mod server;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
+mod timeout;

@@ -17,12 +17,37 @@ use crate::{
     gate::{Gate, Priority},
 };
 
+/// When to ask again for a training that was refused, of another replica or of this one.
+const RETRY_AFTER_MS: u64 = 2_000;
+
 /// Admits one training of a process at a time, in order of arrival. Cheap to clone; every service of a
 /// process is given a clone of the same queue.
 #[derive(Debug, Clone)]
 pub struct TrainingQueue {
     gate: Gate,
     turn: Arc<Semaphore>,
+    /// One for each training that this process takes, running or waiting; `None`: any number.
+    slots: Option<Arc<Semaphore>>,
+}
+
+/// How many trainings a replica takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+pub struct TrainingConfig {
+    /// Trainings that this replica takes; one runs and the others wait for it. A call for one more is answered
+    /// RESOURCE_EXHAUSTED, and the orchestrator asks another replica. 0: this replica only answers.
+    #[arg(
+        long,
+        env = "DEEPER_TRAINING_SLOTS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(0..=64),
+    )]
+    pub training_slots: u16,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self { training_slots: 1 }
+    }
 }
 
 /// A training as its starter sees it. Dropping it does not stop the training: [`LongTask::cancel`] does.
@@ -44,20 +69,36 @@ pub struct LongContext<P> {
 }
 
 impl TrainingQueue {
-    /// A queue whose steps pass this gate.
+    /// A queue of any length whose steps pass this gate.
     pub fn new(gate: Gate) -> Self {
-        Self { gate, turn: Arc::new(Semaphore::new(1)) }
+        Self { gate, turn: Arc::new(Semaphore::new(1)), slots: None }
     }
 
-    /// Queues `work`; when its turn comes it runs on a thread of its own. Must be called on a tokio
-    /// runtime. A cancelled token ends the wait at once and the work between two steps: the result is
-    /// then `Cancelled`. A panic is `Unexpected`.
-    pub fn start<P, T, F>(&self, name: &str, cancellation: CancellationToken, queued: P, work: F) -> LongTask<P, T>
+    /// A queue that takes as many trainings as are configured.
+    pub fn with_slots(gate: Gate, config: TrainingConfig) -> Self {
+        let slots = Semaphore::new(config.training_slots.into());
+        Self { slots: Some(Arc::new(slots)), ..Self::new(gate) }
+    }
+
+    /// Queues `work`, or refuses it with `QueueFull` where all slots are taken; when its turn comes it runs on
+    /// a thread of its own. Must be called on a tokio runtime. A cancelled token ends the wait at once and the
+    /// work between two steps: the result is then `Cancelled`. A panic is `Unexpected`.
+    pub fn start<P, T, F>(
+        &self,
+        name: &str,
+        cancellation: CancellationToken,
+        queued: P,
+        work: F,
+    ) -> Result<LongTask<P, T>>
     where
         P: Send + Sync + 'static,
         T: Send + 'static,
         F: FnOnce(&LongContext<P>) -> Result<T> + Send + 'static,
     {
+        let slot = match &self.slots {
+            Some(slots) => Some(Arc::clone(slots).try_acquire_owned().map_err(|_| no_slot())?),
+            None => None,
+        };
         let (reporter, progress) = watch::channel(queued);
         let (answer, result) = oneshot::channel();
         let context = LongContext { gate: self.gate.clone(), cancellation: cancellation.clone(), progress: reporter };
@@ -71,11 +112,13 @@ impl TrainingQueue {
                 turn = turn.acquire_owned() => turn,
             };
             let outcome = on_thread(&name, move || work(&context)).await;
+            // Free before anybody is told, who may ask for the next one.
+            drop(slot);
             // Nobody may be interested any more; the work itself has written what must last.
             answer.send(outcome).ok();
         };
         tokio::spawn(task.in_current_span());
-        LongTask { progress, cancellation, result }
+        Ok(LongTask { progress, cancellation, result })
     }
 
     /// Waits until no training runs. A process that stops waits for the one it has cancelled: it may be
@@ -84,6 +127,10 @@ impl TrainingQueue {
         // The semaphore is never closed.
         self.turn.acquire().await.ok();
     }
+}
+
+fn no_slot() -> Error {
+    Error::QueueFull { engine: "trainings".to_owned(), retry_after_ms: RETRY_AFTER_MS }
 }
 
 /// Runs blocking work on a new thread that carries the current span.
@@ -140,16 +187,41 @@ impl<P> LongContext<P> {
 mod tests {
     use super::*;
 
+    fn start<P, T, F>(queue: &TrainingQueue, name: &str, queued: P, work: F) -> LongTask<P, T>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+        F: FnOnce(&LongContext<P>) -> Result<T> + Send + 'static,
+    {
+        queue.start(name, CancellationToken::new(), queued, work).expect("there is room")
+    }
+
+    #[tokio::test]
+    async fn a_replica_takes_as_many_trainings_as_it_has_slots() {
+        let queue = TrainingQueue::with_slots(Gate::new(), TrainingConfig { training_slots: 2 });
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let first = start(&queue, "first", (), move |_| released.recv().map_err(Error::unexpected));
+        let second = start(&queue, "second", (), |_| Ok(()));
+        let third = queue.start("third", CancellationToken::new(), (), |_| Ok(()));
+        assert_eq!(third.err(), Some(no_slot()));
+        release.send(()).unwrap();
+        assert_eq!((first.finished().await, second.finished().await), (Ok(()), Ok(())));
+        start(&queue, "fourth", (), |_| Ok(())).finished().await.unwrap();
+
+        let serving = TrainingQueue::with_slots(Gate::new(), TrainingConfig { training_slots: 0 });
+        assert!(serving.start("none", CancellationToken::new(), (), |_| Ok(())).is_err());
+    }
+
     #[tokio::test]
     async fn trainings_run_one_by_one_and_report() {
         let queue = TrainingQueue::new(Gate::new());
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let mut first = queue.start("first", CancellationToken::new(), "queued", move |context| {
+        let mut first = start(&queue, "first", "queued", move |context| {
             context.report("training");
             released.recv().map_err(Error::unexpected)?;
             Ok(1)
         });
-        let second = queue.start("second", CancellationToken::new(), "queued", |context| Ok(context.step(|| 2)));
+        let second = start(&queue, "second", "queued", |context| Ok(context.step(|| 2)));
         first.progress.wait_for(|&progress| progress == "training").await.unwrap();
         assert_eq!(*second.progress.borrow(), "queued");
         release.send(()).unwrap();
@@ -166,8 +238,8 @@ mod tests {
                 context.step(thread::yield_now);
             }
         };
-        let running = queue.start("running", CancellationToken::new(), 0, endless);
-        let waiting = queue.start("waiting", CancellationToken::new(), 0, endless);
+        let running = start(&queue, "running", 0, endless);
+        let waiting = start(&queue, "waiting", 0, endless);
         waiting.cancel();
         assert_eq!(waiting.finished().await, Err(Error::Cancelled));
         running.cancel();
@@ -177,10 +249,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_unexpected_error_and_the_next_one_has_its_turn() {
         let queue = TrainingQueue::new(Gate::new());
-        let broken = queue.start("broken", CancellationToken::new(), (), |context| -> Result<()> {
-            context.step(|| panic!("no such layer"))
-        });
-        let next = queue.start("next", CancellationToken::new(), (), |context| Ok(context.step(|| 2)));
+        let broken = start(&queue, "broken", (), |context| -> Result<()> { context.step(|| panic!("no such layer")) });
+        let next = start(&queue, "next", (), |context| Ok(context.step(|| 2)));
         assert_eq!(broken.finished().await, Err(Error::Unexpected("panic: no such layer".into())));
         assert_eq!(next.finished().await, Ok(2));
     }

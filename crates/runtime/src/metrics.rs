@@ -4,7 +4,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use opentelemetry::{
     KeyValue, global,
-    metrics::{Counter, Histogram},
+    metrics::{Counter, Gauge, Histogram},
 };
 
 use crate::observe::Side;
@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     engine_compute: Histogram<f64>,
     engine_batch: Histogram<u64>,
     engine_refused: Counter<u64>,
+    engine_length: Gauge<u64>,
+    call_repeated: Counter<u64>,
 }
 
 /// The process's instruments.
@@ -45,6 +47,14 @@ pub(crate) fn metrics() -> &'static Metrics {
             engine_refused: meter
                 .u64_counter("deeper.engine.refused")
                 .with_description("Jobs that found the queue full")
+                .build(),
+            engine_length: meter
+                .u64_gauge("deeper.engine.queue.length")
+                .with_description("Jobs that wait for their batch")
+                .build(),
+            call_repeated: meter
+                .u64_counter("deeper.client.repeats")
+                .with_description("Calls that were made again after a failure")
                 .build(),
         }
     })
@@ -76,6 +86,14 @@ impl Metrics {
     pub(crate) fn engine_ran(&self, engine: &str, compute: Duration, batch_cost: usize) {
         self.engine_compute.record(compute.as_secs_f64(), &[of_engine(engine)]);
         self.engine_batch.record(batch_cost as u64, &[of_engine(engine)]);
+    }
+
+    pub(crate) fn engine_queue_is(&self, engine: &str, length: usize) {
+        self.engine_length.record(length as u64, &[of_engine(engine)]);
+    }
+
+    pub(crate) fn call_repeated(&self, service: &str) {
+        self.call_repeated.add(1, &[KeyValue::new("peer.service", service.to_owned())]);
     }
 
     pub(crate) fn engine_refused(&self, engine: &str) {

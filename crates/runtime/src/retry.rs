@@ -1,54 +1,78 @@
-//! Trying again, where that can help: only what a moment can fix, only a few times, only in time.
+//! Trying again, where that can help: only what a moment can fix, only a few times, only in time. Channels
+//! repeat single calls by themselves; this is for work of several calls, and for streams that go on.
 
 use std::{future::Future, time::Duration};
 
 use domain::{Error, Result};
+use tokio::time::Instant;
 
-use crate::call::Context;
+use crate::{call::Context, channel::jittered};
 
-/// Tries of one call, the first one counted (gRPC's usual service configuration).
-pub const ATTEMPTS: u32 = 4;
-/// Wait before the second try; each later one waits twice as long, up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How long a service may be away before work that needs it fails: another replica, or a restart.
+pub const UNREACHABLE_LIMIT: Duration = Duration::from_secs(5);
+/// How long work in the background stands in a queue that is full.
+pub const FULL_LIMIT: Duration = Duration::from_secs(60);
+/// Wait before the second try; each later one waits twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Makes a call that may be made twice until it succeeds, fails for good, or the context ends. A service
-/// that cannot be reached is tried again after 0.1 s, 0.2 s and 0.4 s, ±20 %; a full queue when it asks
-/// for at most a second. Everything else is the caller's to judge.
-pub async fn retry<T, F>(context: &Context, mut call: impl FnMut() -> F) -> Result<T>
+/// Makes calls that may be made twice until they succeed, fail for good, or get nowhere for too long.
+pub async fn persist<T, F>(mut work: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let mut wait = FIRST_WAIT;
-    for _ in 1..ATTEMPTS {
-        let error = match context.run(call()).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let pause = match &error {
-            Error::UpstreamUnavailable { .. } => jittered(wait),
-            Error::QueueFull { retry_after_ms, .. } if *retry_after_ms <= LONGEST_WAIT.as_millis() as u64 => {
-                jittered(Duration::from_millis(*retry_after_ms))
-            }
+    let mut patience = Patience::default();
+    loop {
+        match work().await {
+            Err(error) => patience.after(error).await?,
+            done => return done,
+        }
+    }
+}
+
+/// How often and how long something is tried again. A service that is away is given [`UNREACHABLE_LIMIT`],
+/// a full queue [`FULL_LIMIT`], both anew after each [`Patience::progress`], and never past the deadline of
+/// the [`Context`] it works in.
+#[derive(Debug)]
+pub struct Patience {
+    since: Option<Instant>,
+    pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { since: None, pause: FIRST_PAUSE }
+    }
+}
+
+impl Patience {
+    /// Something was reached: what fails next is a new failure.
+    pub fn progress(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Waits before the next try, or gives the error back because a moment does not help or was too long.
+    pub async fn after(&mut self, error: Error) -> Result<()> {
+        let (limit, pause) = match &error {
+            Error::UpstreamUnavailable { .. } => (UNREACHABLE_LIMIT, self.pause),
+            Error::QueueFull { retry_after_ms, .. } => (FULL_LIMIT, Duration::from_millis(*retry_after_ms)),
             _ => return Err(error),
         };
+        let context = Context::current();
+        let pause = jittered(pause.min(LONGEST_PAUSE));
+        let since = *self.since.get_or_insert_with(Instant::now);
         // Waiting past the deadline would only hide the reason.
-        if context.remaining().is_some_and(|left| left <= pause) {
+        if since.elapsed() + pause > limit || context.remaining().is_some_and(|left| left <= pause) {
             return Err(error);
         }
+        tracing::debug!(%error, pause_ms = pause.as_millis() as u64, "tried again");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             ended = context.ended() => return Err(ended),
         }
-        wait = (wait * 2).min(LONGEST_WAIT);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
     }
-    context.run(call()).await
-}
-
-/// ±20 %, so that callers that failed together do not come back together.
-fn jittered(wait: Duration) -> Duration {
-    let random = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0;
-    wait.mul_f64(0.8 + 0.4 * random)
 }
 
 #[cfg(test)]
@@ -57,36 +81,48 @@ mod tests {
 
     use super::*;
 
-    async fn tries(context: &Context, answers: &[Result<u32>]) -> (Result<u32>, usize) {
-        let count = Cell::new(0);
-        let outcome = retry(context, || {
+    async fn tries(answer: impl Fn(usize) -> Result<u32>) -> (Result<u32>, usize, Duration) {
+        let (count, began) = (Cell::new(0), Instant::now());
+        let outcome = persist(|| {
             count.set(count.get() + 1);
-            let answer = answers[count.get() - 1].clone();
+            let answer = answer(count.get());
             async move { answer }
         });
-        (outcome.await, count.get())
+        (outcome.await, count.get(), began.elapsed())
     }
 
     fn gone() -> Result<u32> {
         Err(Error::UpstreamUnavailable { service: "vae".into() })
     }
 
-    fn full(retry_after_ms: u64) -> Result<u32> {
-        Err(Error::QueueFull { engine: "teacher".into(), retry_after_ms })
+    fn full() -> Result<u32> {
+        Err(Error::QueueFull { engine: "teacher".into(), retry_after_ms: 500 })
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_a_moment_can_fix_is_tried_again() {
-        let context = Context::default();
-        assert_eq!(tries(&context, &[gone(), full(500), Ok(1)]).await, (Ok(1), 3));
-        assert_eq!(tries(&context, &[gone(), gone(), gone(), gone()]).await, (gone(), 4));
-        assert_eq!(tries(&context, &[full(5_000)]).await, (full(5_000), 1));
-        assert_eq!(tries(&context, &[Err(Error::DeadlineExceeded)]).await, (Err(Error::DeadlineExceeded), 1));
+    async fn what_a_moment_can_fix_is_tried_for_a_bounded_time() {
+        let (outcome, count, _) = tries(|count| if count < 4 { gone() } else { Ok(1) }).await;
+        assert_eq!((outcome, count), (Ok(1), 4));
+        let (outcome, count, took) = tries(|_| gone()).await;
+        assert_eq!(outcome, gone());
+        assert!(count >= 6 && took <= UNREACHABLE_LIMIT, "{count} tries in {took:?}");
+        let (outcome, count, took) = tries(|_| full()).await;
+        assert_eq!(outcome, full());
+        assert!(count >= 100 && took > UNREACHABLE_LIMIT && took <= FULL_LIMIT, "{count} tries in {took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_moment_does_not_fix_is_told_at_once() {
+        for error in [Error::DeadlineExceeded, Error::Cancelled, Error::unexpected("a bug")] {
+            let (outcome, count, _) = tries(|_| Err(error.clone())).await;
+            assert_eq!((outcome, count), (Err(error), 1));
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_past_the_deadline() {
         let context = Context::default().within(Duration::from_millis(50));
-        assert_eq!(tries(&context, &[gone()]).await, (gone(), 1));
+        let (outcome, count, _) = context.scope(tries(|_| gone())).await;
+        assert_eq!((outcome, count), (gone(), 1));
     }
 }

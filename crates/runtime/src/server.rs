@@ -2,8 +2,11 @@
 //! in-process pipes, with health, reflection, limits, deadlines and a bounded drain.
 
 mod bounds;
+mod callers;
+mod connections;
 mod health;
 mod layer;
+mod places;
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -14,42 +17,34 @@ use std::{
 
 use axum::response::IntoResponse;
 use domain::{Error, Result};
-use futures::Stream;
 use http::Request;
 use prost::Message;
 use prost_types::FileDescriptorSet;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
-    sync::Semaphore,
-};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    body::Body,
-    codegen::Service,
-    server::NamedService,
-    service::Routes,
-    transport::server::{Connected, TcpIncoming},
-};
+use tonic::{body::Body, codegen::Service, server::NamedService, service::Routes};
 
-pub use self::health::Health;
-use self::layer::CallLayer;
+use self::{callers::Callers, layer::CallLayer, places::Places};
+pub use self::{
+    connections::{ConnectionConfig, Connections, Mortal, Tcp, tcp, tcp_with},
+    health::Health,
+};
 
 /// Largest message in either direction. Services set it on their generated types, servers and clients:
 /// `TeacherServiceServer::new(face).max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(…)`.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1_024 * 1_024;
 /// How long calls may go on once the process was asked to stop.
 pub const DRAIN: Duration = Duration::from_secs(10);
-/// Calls that may wait for their first answer; one more is answered `QueueFull` at once.
+/// Calls that may wait for their first answer, unless a server says otherwise. One more is answered `QueueFull`
+/// at once, and so is a caller that has three for each place that is free.
 const CONCURRENT_CALLS: usize = 512;
 /// Open calls of one connection, streams included.
 const CONCURRENT_STREAMS: u32 = 1_024;
-/// A connection is asked to close after this long, so that clients spread over new replicas.
-const CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
 /// Unread bytes that one stream and one connection may hold: a chunk of 1 MiB never waits for a reader.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 2 * 1_024 * 1_024;
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 8 * 1_024 * 1_024;
-/// A peer that is silent for interval + timeout is given up.
+/// Streams that a peer may open and take back before the server has looked at them.
+const PENDING_RESETS: usize = 64;
+/// A peer that is silent for interval + timeout is given up: within 30 s.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_BYTES: u32 = 16 * 1_024;
@@ -61,31 +56,9 @@ pub struct Server {
     routes: Routes,
     service_names: BTreeSet<&'static str>,
     health: Health,
+    callers: Callers,
+    places: Places,
     web: Option<Box<dyn FnOnce(axum::Router) -> axum::Router + Send>>,
-}
-
-/// What [`Server::serve`] takes connections from: a socket ([`tcp`]) or a pipe within the process
-/// ([`crate::channel::Incoming`]). Every stream of connections is one.
-pub trait Connections: Stream<Item = Result<Self::Connection, Self::Error>> + Send + 'static {
-    /// One peer.
-    type Connection: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static;
-    /// Why a peer could not be accepted; the server goes on with the next one.
-    type Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send;
-}
-
-impl<S, IO, E> Connections for S
-where
-    S: Stream<Item = Result<IO, E>> + Send + 'static,
-    IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-    E: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
-{
-    type Connection = IO;
-    type Error = E;
-}
-
-/// A listener as connections for [`Server::serve`].
-pub fn tcp(listener: TcpListener) -> TcpIncoming {
-    TcpIncoming::from(listener).with_nodelay(Some(true))
 }
 
 impl Server {
@@ -98,6 +71,8 @@ impl Server {
             routes: Routes::default(),
             service_names: BTreeSet::new(),
             health: Health::default(),
+            callers: Callers::Peers,
+            places: Places::new(CONCURRENT_CALLS),
             web: None,
         }
     }
@@ -118,9 +93,20 @@ impl Server {
 
     /// Takes browsers too: HTTP/1 is accepted, and `web` receives the router of all gRPC services to
     /// wrap (grpc-web, CORS) and to give a fallback (the page). Deadlines and spans are inside of it.
+    /// Anybody may call now, so that `x-deeper-caller` is not believed: a layer of `web` that knows who calls
+    /// puts a [`crate::call::Caller`] into the request's extensions; without one, an address is a caller.
     #[must_use]
     pub fn with_web(mut self, web: impl FnOnce(axum::Router) -> axum::Router + Send + 'static) -> Self {
         self.web = Some(Box::new(web));
+        self.callers = Callers::Strangers;
+        self
+    }
+
+    /// With so many places for calls that wait for their first answer: no more than the queue behind them has,
+    /// so that calls without a chance are refused before their messages are read.
+    #[must_use]
+    pub fn places(mut self, count: usize) -> Self {
+        self.places = Places::new(count);
         self
     }
 
@@ -133,7 +119,7 @@ impl Server {
     /// Serves until `shutdown` is cancelled or the connections end. Then: NOT_SERVING, no new
     /// connections, [`DRAIN`] for the calls that run, and an end to those that are left.
     pub async fn serve(self, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
-        let Self { name, descriptor_set, routes, service_names, health, web } = self;
+        let Self { name, descriptor_set, routes, service_names, health, callers, places, web } = self;
         let reflection = service_names
             .iter()
             .fold(tonic_reflection::server::Builder::configure(), |builder, name| builder.with_service_name(*name))
@@ -146,7 +132,8 @@ impl Server {
             methods: Arc::new(method_names(descriptor_set)?),
             draining: draining.clone(),
             out_of_time: out_of_time.clone(),
-            places: Arc::new(Semaphore::new(CONCURRENT_CALLS)),
+            places,
+            callers,
         };
         let router = routes.add_service(health.service()).add_service(reflection).into_axum_router().layer(layer);
         let accepts_http1 = web.is_some();
@@ -155,10 +142,15 @@ impl Server {
         health.start(service_names).await;
         let stop_accepting = CancellationToken::new();
         let stopped = stop_accepting.clone().cancelled_owned();
-        let serving = tonic::transport::Server::builder()
+        let builder = tonic::transport::Server::builder()
             .accept_http1(accepts_http1)
             .max_concurrent_streams(CONCURRENT_STREAMS)
-            .max_connection_age(CONNECTION_AGE)
+            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS));
+        let builder = match incoming.max_age() {
+            Some(age) => builder.max_connection_age(age),
+            None => builder,
+        };
+        let serving = builder
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))

@@ -53,6 +53,17 @@ impl Problem {
                 "Use a smaller learning rate or a larger L2 penalty.",
                 false,
             ),
+            Error::PermissionDenied { description, .. } => {
+                Self::new("This is not yours to change.", sentence(description), false)
+            }
+            Error::Unauthenticated => {
+                Self::new("The server does not know this key.", "Sign in again, or ask for another key.", false)
+            }
+            Error::QuotaExceeded { limit, what, .. } => Self::new(
+                format!("You have {limit} {what} under way, as many as one person may."),
+                "Wait for one to end, or stop one.",
+                true,
+            ),
             Error::QueueFull { .. } => Self::new("The server is busy.", "Try again in a few seconds.", true),
             Error::ModelNotReady { description, .. } => {
                 Self::new(format!("A model is not ready: {description}."), "It starts by itself; try again soon.", true)

@@ -48,6 +48,7 @@ pub(crate) fn teacher(id: &str, state: ModelState) -> Teacher {
         evaluated_example_count: 60_000,
         operation: String::new(),
         create_time: 0,
+        creator: "anonymous".to_owned(),
     }
 }
 
@@ -61,6 +62,7 @@ pub(crate) fn autoencoder(id: &str, state: ModelState) -> Autoencoder {
         loss: None,
         operation: String::new(),
         create_time: 0,
+        creator: "anonymous".to_owned(),
     }
 }
 
@@ -111,6 +113,7 @@ pub(crate) fn explanation(request: &ExplanationRequest, labeled: usize, state: E
         state,
         operation: "operations/x".to_owned(),
         create_time: 0,
+        creator: "anonymous".to_owned(),
         image: None,
         gold_label: None,
         soft_labels: None,

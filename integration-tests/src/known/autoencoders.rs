@@ -8,6 +8,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{AutoencoderRecipe, Error, ImageBatch, ImageShape, Latent, Progress, ResourceName, Result, TrainingPhase};
 use runtime::{
+    engine::QueueConfig,
     gate::Gate,
     long::{LongTask, TrainingQueue},
 };
@@ -101,8 +102,12 @@ impl KnownAutoencoders {
         trainings: TrainingQueue,
         trained: Arc<Mutex<HashMap<ResourceName, KnownAutoencoder>>>,
     ) -> Result<Self> {
-        let identity = Model::start("identity", gate.clone(), || Ok(Box::new(KnownAutoencoder::Identity))).await?;
-        let quarters = Model::start("quarters", gate, || Ok(Box::new(KnownAutoencoder::Quarters))).await?;
+        let start = |name, known| {
+            let gate = gate.clone();
+            async move { Model::start(name, QueueConfig::default(), gate, move || Ok(Box::new(known) as _)).await }
+        };
+        let identity = start("identity", KnownAutoencoder::Identity).await?;
+        let quarters = start("quarters", KnownAutoencoder::Quarters).await?;
         Ok(Self { identity, quarters, trainings, trained })
     }
 }
@@ -128,7 +133,7 @@ impl Models for KnownAutoencoders {
         name: ResourceName,
         recipe: AutoencoderRecipe,
         cancellation: CancellationToken,
-    ) -> LongTask<Progress, Trained> {
+    ) -> Result<LongTask<Progress, Trained>> {
         let trained = Arc::clone(&self.trained);
         self.trainings.start("train", cancellation, queued(recipe.epoch_count), move |context| {
             let known = KnownAutoencoder::of(recipe.latent_dimension_count)

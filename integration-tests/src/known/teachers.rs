@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use domain::{
@@ -37,6 +38,8 @@ type Formula = Arc<dyn Fn(&[f64]) -> Vec<f64> + Send + Sync>;
 pub struct KnownTeacher {
     description: Description,
     formula: Formula,
+    /// What a batch takes, whatever is in it.
+    batch_time: Duration,
 }
 
 /// Fixed weights in ±2.
@@ -72,7 +75,13 @@ impl KnownTeacher {
             digest: format!("{name:0>64}"),
             engine: format!("formula f64, batch {BATCH_SIZE}"),
         };
-        Self { description, formula: Arc::new(formula) }
+        Self { description, formula: Arc::new(formula), batch_time: Duration::ZERO }
+    }
+
+    /// The same, with batches that take so long: a teacher of known speed.
+    #[must_use]
+    pub fn taking(self, batch_time: Duration) -> Self {
+        Self { batch_time, ..self }
     }
 
     /// Its answer to one image.
@@ -96,6 +105,7 @@ impl Classifier for Braked {
     fn logits(&self, images: &ImageBatch) -> Result<Vec<Logits>> {
         expect_shape(images, SHAPE)?;
         self.brake.pass(images.len());
+        std::thread::sleep(self.teacher.batch_time);
         Ok((0..images.len()).filter_map(|i| images.image(i)).map(|image| self.teacher.answer(&image)).collect())
     }
 
@@ -121,14 +131,28 @@ impl Classifier for Braked {
 pub struct KnownWorkshop {
     teacher: KnownTeacher,
     brake: Arc<Brake>,
-    /// Trained so far. Written by trainings.
-    trained: Mutex<HashMap<ResourceName, u64>>,
+    batch_size: usize,
+    /// Trained so far. Written by trainings; shared by replicas, as a store is.
+    trained: Arc<Mutex<HashMap<ResourceName, u64>>>,
 }
 
 impl KnownWorkshop {
     /// Nothing is trained yet.
     pub fn new(teacher: KnownTeacher, brake: Arc<Brake>) -> Self {
-        Self { teacher, brake, trained: Mutex::default() }
+        Self { teacher, brake, batch_size: BATCH_SIZE, trained: Arc::default() }
+    }
+
+    /// Another process's workshop over the same store, with a brake of its own.
+    pub fn replica(&self, brake: Arc<Brake>) -> Self {
+        let (teacher, trained) = (self.teacher.clone(), Arc::clone(&self.trained));
+        Self { teacher, brake, batch_size: self.batch_size, trained }
+    }
+
+    /// With batches of this size and a teacher that is trained already.
+    #[must_use]
+    pub fn with_teacher(self, name: &ResourceName, batch_size: usize) -> Self {
+        self.trained().insert(name.clone(), 0);
+        Self { batch_size, ..self }
     }
 
     fn trained(&self) -> MutexGuard<'_, HashMap<ResourceName, u64>> {
@@ -138,7 +162,7 @@ impl KnownWorkshop {
 
 impl Workshop for KnownWorkshop {
     fn batch_size(&self) -> usize {
-        BATCH_SIZE
+        self.batch_size
     }
 
     fn open(&self, name: &ResourceName) -> Result<Box<dyn Classifier>> {
@@ -166,7 +190,7 @@ pub(super) fn train(seed: u64, epoch_count: u32, context: &LongContext<Progress>
     let mut step = 0;
     while step < STEP_COUNT || seed == ENDLESS_SEED {
         context.check()?;
-        context.step(|| std::thread::sleep(std::time::Duration::from_millis(1)));
+        context.step(|| std::thread::sleep(Duration::from_millis(1)));
         step += 1;
         let loss = 1.0 / step as f64;
         context.report(Progress {

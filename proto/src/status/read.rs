@@ -39,6 +39,18 @@ fn from_reason(
         }
         (_, "NEIGHBORHOOD_DEGENERATE") => Error::NeighborhoodDegenerate { description: description() },
         (_, "DISTILLATION_DIVERGED") => Error::DistillationDiverged { description: description() },
+        (Code::Unauthenticated, _) => Error::Unauthenticated,
+        (Code::PermissionDenied, reason) => Error::PermissionDenied {
+            reason: stable(reason)?,
+            subject: details.resource_info()?.resource_name.clone(),
+            description: description(),
+        },
+        (_, "QUOTA_EXCEEDED") => Error::QuotaExceeded {
+            creator: metadata("creator")?,
+            what: metadata("what")?,
+            limit: metadata("limit")?.parse().ok()?,
+            retry_after_ms: retry_after_ms()?,
+        },
         (_, "QUEUE_FULL") => Error::QueueFull { engine: metadata("engine")?, retry_after_ms: retry_after_ms()? },
         (_, "MODEL_NOT_READY") => Error::ModelNotReady {
             model: metadata("model")?,
@@ -79,6 +91,7 @@ fn from_code(status: &Status, details: &ErrorDetails) -> Error {
         }
         Code::Cancelled => Error::Cancelled,
         Code::DeadlineExceeded => Error::DeadlineExceeded,
+        Code::Unauthenticated => Error::Unauthenticated,
         Code::Unavailable => Error::UpstreamUnavailable { service: "remote".to_owned() },
         // The library's answer to a message beyond the size limit is OUT_OF_RANGE.
         Code::InvalidArgument | Code::OutOfRange => invalid_fields(details)

@@ -32,6 +32,18 @@ fn a_client_gets_the_error_that_the_service_had() {
     let degenerate = Error::NeighborhoodDegenerate { description: description.clone() };
     check(degenerate, Code::FailedPrecondition, "NEIGHBORHOOD_DEGENERATE");
     check(Error::DistillationDiverged { description }, Code::FailedPrecondition, "DISTILLATION_DIVERGED");
+    let denied = Error::PermissionDenied {
+        reason: "NOT_THE_CREATOR",
+        subject: "teachers/t".into(),
+        description: "ana made it: only she and admins delete it".into(),
+    };
+    check(denied, Code::PermissionDenied, "NOT_THE_CREATOR");
+    check(Error::Unauthenticated, Code::Unauthenticated, "API_KEY_UNKNOWN");
+    let quota =
+        Error::QuotaExceeded { creator: "ana".into(), what: "trainings".into(), limit: 4, retry_after_ms: 5_000 };
+    let failure = from_error(quota.clone()).get_details_quota_failure().unwrap();
+    assert_eq!(failure.violations[0].subject, "users/ana");
+    check(quota, Code::ResourceExhausted, "QUOTA_EXCEEDED");
     let full = Error::QueueFull { engine: "teacher".into(), retry_after_ms: 1_250 };
     check(full, Code::ResourceExhausted, "QUEUE_FULL");
     for operation in [None, Some("operations/1".to_owned())] {

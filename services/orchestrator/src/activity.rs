@@ -71,6 +71,7 @@ struct Seen {
 /// Watches until `end` is cancelled or the stream is dropped.
 pub async fn watch(catalog: Catalog, end: CancellationToken) -> Result<BoxStream<'static, ActivityUpdate>> {
     catalog.datasets().await?;
+    catalog.refreshed().await;
     let (mut models_changed, mut operations_changed) = (catalog.changes(), catalog.operations().changes());
     models_changed.mark_unchanged();
     operations_changed.mark_unchanged();

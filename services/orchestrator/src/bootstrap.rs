@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use artifacts::Artifacts;
 use domain::{Architecture, AutoencoderRecipe, Error, ResourceName, Result, TeacherRecipe, TeacherSource};
 
-use crate::catalog::{Catalog, NewAutoencoder, NewTeacher};
+use crate::{
+    caller::Caller,
+    catalog::{Catalog, NewAutoencoder, NewTeacher},
+};
 
 /// Which classifier a fresh system starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -82,6 +85,7 @@ fn teacher(id: &str, display_name: &str, architecture: Architecture, request_id:
         },
         request_id: request_id.to_owned(),
         fingerprint: "bootstrap".to_owned(),
+        caller: Caller::system(),
     })
 }
 
@@ -99,6 +103,7 @@ fn autoencoder(
         recipe,
         request_id: request_id.to_owned(),
         fingerprint: "bootstrap".to_owned(),
+        caller: Caller::system(),
     })
 }
 

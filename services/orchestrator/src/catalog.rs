@@ -6,6 +6,7 @@ mod evaluation;
 mod examples;
 mod following;
 mod models;
+mod refreshing;
 mod resuming;
 mod training;
 
@@ -20,16 +21,21 @@ use tracing::Instrument;
 
 #[cfg(test)]
 pub(crate) use self::creation::queued;
-use self::models::{Models, check_ready};
 pub use self::{
     creation::{NewAutoencoder, NewTeacher, check_identity},
     evaluation::{Evaluation, ExampleFilter, ExampleOrder},
     examples::{ExamplePage, ExampleQuery},
     models::ModelSet,
 };
+use self::{
+    models::{Models, check_ready},
+    refreshing::Mirror,
+};
 use crate::{
+    caller::{Caller, Limits},
     operations::Operations,
     ports::{self, Clock, Library, Records, Trainers},
+    replicas::Replica,
 };
 
 /// Evaluations that are kept ready, about 5 MB each.
@@ -45,7 +51,12 @@ struct Inner {
     library: Arc<dyn Library>,
     trainers: Arc<dyn Trainers>,
     operations: Operations,
+    records: Arc<dyn Records>,
     models: Models,
+    /// Held by whoever looks at the records.
+    mirror: tokio::sync::Mutex<Mirror>,
+    replica: Arc<Replica>,
+    limits: Limits,
     clock: Clock,
     /// By teacher, its digest, data set and split: a teacher that was trained anew has another digest.
     evaluations: Cache<[String; 4], Arc<Evaluation>>,
@@ -68,6 +79,10 @@ pub struct CatalogParts {
     pub trainers: Arc<dyn Trainers>,
     /// Shared with the explanations.
     pub operations: Operations,
+    /// This process among the others.
+    pub replica: Arc<Replica>,
+    /// What one creator may have under way.
+    pub limits: Limits,
     /// For create times.
     pub clock: Clock,
     /// Ends trainings between two steps; the next process resumes them.
@@ -77,13 +92,17 @@ pub struct CatalogParts {
 impl Catalog {
     /// Reads what is on record. Nothing is trained before [`Catalog::resume`].
     pub async fn load(parts: CatalogParts) -> Result<Self> {
-        let models = Models::load(parts.records).await?;
-        Ok(Self {
+        let models = Models::new(Arc::clone(&parts.records));
+        let catalog = Self {
             inner: Arc::new(Inner {
                 library: parts.library,
                 trainers: parts.trainers,
                 operations: parts.operations,
+                records: parts.records,
                 models,
+                mirror: tokio::sync::Mutex::default(),
+                replica: parts.replica,
+                limits: parts.limits,
                 clock: parts.clock,
                 evaluations: Cache::new(MAX_EVALUATION_COUNT),
                 naming: tokio::sync::Mutex::default(),
@@ -91,7 +110,9 @@ impl Catalog {
                 tasks: TaskTracker::new(),
                 shutdown: parts.shutdown,
             }),
-        })
+        };
+        catalog.refresh().await?;
+        Ok(catalog)
     }
 
     /// All data sets, by name. New ones are told to those who watch.
@@ -111,14 +132,60 @@ impl Catalog {
         self.inner.models.snapshot()
     }
 
-    /// One teacher, whatever its state.
-    pub fn teacher(&self, name: &ResourceName) -> Result<Arc<Teacher>> {
+    /// One teacher, whatever its state; one that is not known yet is looked for on record.
+    pub async fn teacher(&self, name: &ResourceName) -> Result<Arc<Teacher>> {
+        match self.known_teacher(name) {
+            Err(Error::NotFound { .. }) => {}
+            known => return known,
+        }
+        self.refresh().await?;
+        self.known_teacher(name)
+    }
+
+    /// One autoencoder, whatever its state; one that is not known yet is looked for on record.
+    pub async fn autoencoder(&self, name: &ResourceName) -> Result<Arc<Autoencoder>> {
+        match self.known_autoencoder(name) {
+            Err(Error::NotFound { .. }) => {}
+            known => return known,
+        }
+        self.refresh().await?;
+        self.known_autoencoder(name)
+    }
+
+    /// One teacher, as far as this replica knows.
+    pub fn known_teacher(&self, name: &ResourceName) -> Result<Arc<Teacher>> {
         self.inner.models.teacher(name)
     }
 
-    /// One autoencoder, whatever its state.
-    pub fn autoencoder(&self, name: &ResourceName) -> Result<Arc<Autoencoder>> {
+    /// One autoencoder, as far as this replica knows.
+    pub fn known_autoencoder(&self, name: &ResourceName) -> Result<Arc<Autoencoder>> {
         self.inner.models.autoencoder(name)
+    }
+
+    /// An operation's name, known to this replica if to anybody.
+    pub async fn find_operation(&self, name: &ResourceName) -> Result<()> {
+        if self.inner.operations.get(name).is_err() {
+            self.refresh().await?;
+        }
+        self.inner.operations.get(name).map(drop)
+    }
+
+    /// Asks a training to end, whichever replica does it. One that has ended stays as it is.
+    pub async fn cancel_operation(&self, caller: &Caller, name: &ResourceName) -> Result<()> {
+        self.find_operation(name).await?;
+        let operation = self.inner.operations.get(name)?;
+        caller.may_change(&operation.creator, name.as_str(), "cancel")?;
+        if self.inner.operations.cancel(name)? || self.inner.operations.get(name)?.is_done() {
+            return Ok(());
+        }
+        self.inner.replica.board().request_end(name.id()).await
+    }
+
+    /// Forgets a training that has ended. What it made stays.
+    pub async fn delete_operation(&self, caller: &Caller, name: &ResourceName) -> Result<()> {
+        self.find_operation(name).await?;
+        caller.may_change(&self.inner.operations.get(name)?.creator, name.as_str(), "delete")?;
+        self.inner.operations.delete(name).await
     }
 
     /// The operations that make models.
@@ -133,17 +200,21 @@ impl Catalog {
 
     /// Deletes a model of either kind with its weights and answers, also if the caller leaves meanwhile:
     /// weights that stayed behind would be those of the next model of this name.
-    pub async fn delete_model(&self, name: &ResourceName) -> Result<()> {
-        let (catalog, name) = (self.clone(), name.clone());
-        self.to_its_end(async move { catalog.delete_model_and_weights(&name).await }).await
+    pub async fn delete_model(&self, caller: &Caller, name: &ResourceName) -> Result<()> {
+        let (catalog, caller, name) = (self.clone(), caller.clone(), name.clone());
+        self.to_its_end(async move { catalog.delete_model_and_weights(&caller, &name).await }).await
     }
 
-    async fn delete_model_and_weights(&self, name: &ResourceName) -> Result<()> {
+    async fn delete_model_and_weights(&self, caller: &Caller, name: &ResourceName) -> Result<()> {
         let _naming = self.inner.naming.lock().await;
-        let (state, operation) = match models::kind(name) {
-            "TEACHER" => self.teacher(name).map(|teacher| (teacher.state.clone(), teacher.operation.clone()))?,
-            _ => self.autoencoder(name).map(|model| (model.state.clone(), model.operation.clone()))?,
+        self.refresh().await?;
+        let (state, operation, creator) = match models::kind(name) {
+            "TEACHER" => {
+                self.known_teacher(name).map(|it| (it.state.clone(), it.operation.clone(), it.creator.clone()))?
+            }
+            _ => self.known_autoencoder(name).map(|it| (it.state.clone(), it.operation.clone(), it.creator.clone()))?,
         };
+        caller.may_change(&creator, name.as_str(), "delete")?;
         if state == ModelState::Training {
             return Err(Error::FailedPrecondition {
                 reason: "MODEL_TRAINING",
@@ -166,7 +237,7 @@ impl Catalog {
     ) -> Result<(String, ConfusionMatrix)> {
         let split = match split {
             Some(split) => split,
-            None => self.teacher(teacher)?.recipe.evaluation_split.clone(),
+            None => self.teacher(teacher).await?.recipe.evaluation_split.clone(),
         };
         let evaluation = self.evaluation(teacher, dataset, &split).await?;
         Ok((split, evaluation.confusion_matrix().clone()))
@@ -177,7 +248,7 @@ impl Catalog {
         if let Some(evaluation) = self.evaluation_if_stored(teacher, dataset, split).await? {
             return Ok(evaluation);
         }
-        let known = self.teacher(teacher)?;
+        let known = self.teacher(teacher).await?;
         check_ready(teacher, &known.state, &known.operation)?;
         let dataset = self.dataset(dataset).await?;
         if !dataset.splits.iter().any(|candidate| candidate.id == split) {
@@ -197,7 +268,7 @@ impl Catalog {
         dataset: &ResourceName,
         split: &str,
     ) -> Result<Option<Arc<Evaluation>>> {
-        let known = self.teacher(teacher)?;
+        let known = self.teacher(teacher).await?;
         if known.digest.is_empty() {
             return Ok(None);
         }
@@ -231,13 +302,13 @@ impl Catalog {
 #[async_trait]
 impl ports::Catalog for Catalog {
     async fn ready_teacher(&self, name: &ResourceName) -> Result<Teacher> {
-        let teacher = self.teacher(name)?;
+        let teacher = self.teacher(name).await?;
         check_ready(name, &teacher.state, &teacher.operation)?;
         Ok(Teacher::clone(&teacher))
     }
 
     async fn ready_autoencoder(&self, name: &ResourceName) -> Result<Autoencoder> {
-        let autoencoder = self.autoencoder(name)?;
+        let autoencoder = self.autoencoder(name).await?;
         check_ready(name, &autoencoder.state, &autoencoder.operation)?;
         Ok(Autoencoder::clone(&autoencoder))
     }

@@ -1,6 +1,8 @@
 //! The other services over gRPC: adapters of `ports`. The only place, beside the faces, that knows
 //! generated types.
 
+mod replaying;
+mod resuming;
 mod student;
 mod teacher;
 mod training;
@@ -18,7 +20,10 @@ pub use vae::VaeClient;
 /// Reads a failed call. Which service it was is known here and nowhere later.
 fn failed(service: &'static str) -> impl Fn(Status) -> Error {
     move |status| match status::to_error(&status) {
-        Error::UpstreamUnavailable { .. } => Error::UpstreamUnavailable { service: service.to_owned() },
+        // Nobody here cancels a call and then reads its answer: it is the service that went away.
+        Error::UpstreamUnavailable { .. } | Error::Cancelled => {
+            Error::UpstreamUnavailable { service: service.to_owned() }
+        }
         other => other,
     }
 }

@@ -1,12 +1,15 @@
 //! How the orchestrator is set up as a process of its own.
 
+mod sharing;
+
 use std::{net::SocketAddr, path::PathBuf};
 
+use artifacts::Location;
 use domain::{Result, Violations};
-use http::Uri;
-use runtime::config::Validate;
+use runtime::{channel::Addresses, config::Validate, server::ConnectionConfig};
 
-use crate::bootstrap::BootstrapTeacher;
+use self::sharing::SharingConfig;
+use crate::{bootstrap::BootstrapTeacher, store::StoreConfig};
 
 /// The public face: catalog, explanations and operations, and the page.
 #[derive(Debug, Clone, clap::Parser)]
@@ -15,21 +18,32 @@ pub struct Config {
     /// Address to listen on, for gRPC, grpc-web and the page.
     #[arg(long, env = "DEEPER_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Folder of the artifact store, shared with teacher and vae.
+    /// The artifact store, shared with teacher, vae and other replicas: a folder, `gs://bucket/prefix` or
+    /// `s3://bucket/prefix`.
     #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts")]
-    pub artifacts: PathBuf,
+    pub artifacts: Location,
     /// Folder of the built page; without it only the API is served.
     #[arg(long, env = "DEEPER_PAGE_DIR")]
     pub page_dir: Option<PathBuf>,
-    /// The teacher service.
+    /// The teacher service: `http://host:port`, several of them divided by commas, or `dns:///name:port` for
+    /// all addresses of a name.
     #[arg(long, env = "DEEPER_TEACHER_ADDRESS", default_value = "http://127.0.0.1:8081")]
     pub teacher_address: String,
-    /// The vae service.
+    /// The vae service, likewise.
     #[arg(long, env = "DEEPER_VAE_ADDRESS", default_value = "http://127.0.0.1:8082")]
     pub vae_address: String,
-    /// The student service.
+    /// The student service, likewise.
     #[arg(long, env = "DEEPER_STUDENT_ADDRESS", default_value = "http://127.0.0.1:8083")]
     pub student_address: String,
+    /// How connections are treated.
+    #[command(flatten)]
+    pub connections: ConnectionConfig,
+    /// What replicas share.
+    #[command(flatten)]
+    pub cache: StoreConfig,
+    /// How users and replicas share the system.
+    #[command(flatten)]
+    pub sharing: SharingConfig,
     /// Folder with MNIST's four IDX files, imported at the first start.
     #[arg(long, env = "DEEPER_MNIST_DIR")]
     pub mnist_dir: Option<PathBuf>,
@@ -49,12 +63,10 @@ impl Validate for Config {
             ("--vae-address", &self.vae_address),
             ("--student-address", &self.student_address),
         ] {
-            violations.check(is_address(address), flag, || format!("{address:?} is not http://host:port"));
+            violations.take("", Addresses::parse(flag, address));
         }
+        violations.take("", self.cache.validate());
+        violations.take("", self.sharing.callers());
         violations.finish()
     }
-}
-
-fn is_address(text: &str) -> bool {
-    text.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.port_u16().is_some())
 }

@@ -1,6 +1,6 @@
 //! `Documents` in the artifact store.
 
-use artifacts::{Artifacts, Condition};
+use artifacts::{Artifacts, Condition, Version};
 use async_trait::async_trait;
 use domain::{Error, Result};
 
@@ -12,6 +12,14 @@ impl Documents for Artifacts {
         match self.put_document(path, bytes, Condition::Absent).await {
             Ok(_) => Ok(true),
             Err(Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn replace(&self, path: &str, expected: &[u8], bytes: Vec<u8>) -> Result<bool> {
+        match self.put_document(path, bytes, Condition::Unchanged(Version::of(expected))).await {
+            Ok(_) => Ok(true),
+            Err(Error::FailedPrecondition { reason: "DOCUMENT_CHANGED", .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }

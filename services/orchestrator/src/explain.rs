@@ -9,6 +9,7 @@ use domain::{
 };
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use proto::fields::under;
+use runtime::retry::persist;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -84,7 +85,7 @@ pub async fn explain(
     question: &Question,
     progress: &watch::Sender<Snapshot>,
 ) -> Result<()> {
-    let encode = encode_instance(models, &question.teacher, &question.autoencoder, &question.image);
+    let encode = persist(|| encode_instance(models, &question.teacher, &question.autoencoder, &question.image));
     let instance = memory.instance(question.into(), encode).await?;
     question.neighborhood.validate(Some(instance.latent.dimension_count()))?;
     progress.send_modify(|snapshot| {
@@ -191,7 +192,8 @@ async fn unlabeled_neighbors(
 }
 
 async fn label_chunk(models: &Models, teacher: &ResourceName, chunk: NeighborChunk) -> Result<Chunk> {
-    let logits = models.teachers.classify(teacher, &chunk.images).await?;
+    // Nobody waits for this one call: an explanation outlasts a replica that dies and a queue that is full.
+    let logits = persist(|| models.teachers.classify(teacher, &chunk.images)).await?;
     Ok(Chunk { points: chunk.points, images: chunk.images, logits })
 }
 

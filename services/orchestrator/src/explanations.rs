@@ -12,7 +12,7 @@ pub mod runs;
 mod students;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -25,13 +25,22 @@ use tracing::Instrument;
 pub use live::Live;
 pub use looks::{DecodedImage, Interpolation};
 pub use questions::{NewExplanation, Resolved};
-pub use students::StudentUpdate;
+pub use students::{MadeStudent, StudentUpdate};
 
 use self::{memory::Memory, runs::Runs};
-use crate::ports::{Catalog, Documents, Models};
+use crate::{
+    caller::{ANONYMOUS, Caller, Limits},
+    ports::{Board, Catalog, Documents, Models},
+};
 
 /// Folder of the documents.
 const FOLDER: &str = "explanations";
+
+/// Ids of the operations that are explanations: `explanation-{x}`.
+pub(crate) const OPERATION_PREFIX: &str = "explanation-";
+
+/// A document that somebody else changes at the same time is read again so often.
+const MAX_ATTEMPTS: usize = 5;
 
 /// Explanations kept in memory with their neighbors, about 1 MB each. Older ones that are done are computed
 /// again when they are asked for.
@@ -47,6 +56,8 @@ pub struct Explanations {
     memory: Memory,
     catalog: Arc<dyn Catalog>,
     documents: Arc<dyn Documents>,
+    board: Arc<dyn Board>,
+    limits: Limits,
     runs: Runs,
     tasks: TaskTracker,
     /// In order of creation. Written by `create`, `revive` and `delete`.
@@ -56,31 +67,54 @@ pub struct Explanations {
 }
 
 impl Explanations {
-    /// Nothing in memory yet. `tasks` owns what is spawned.
-    pub fn new(models: Models, catalog: Arc<dyn Catalog>, documents: Arc<dyn Documents>, tasks: TaskTracker) -> Self {
-        let memory = Memory::default();
+    /// No explanations yet. `tasks` owns what is spawned.
+    pub fn new(
+        models: Models,
+        memory: Memory,
+        catalog: Arc<dyn Catalog>,
+        documents: Arc<dyn Documents>,
+        board: Arc<dyn Board>,
+        limits: Limits,
+        tasks: TaskTracker,
+    ) -> Self {
         let runs = Runs::new(models.clone(), memory.clone(), tasks.clone());
-        Self { models, memory, catalog, documents, runs, tasks, live: Arc::default(), creating: Arc::default() }
+        let (live, creating) = (Arc::default(), Arc::default());
+        Self { models, memory, catalog, documents, board, limits, runs, tasks, live, creating }
     }
 
     /// Begins an explanation, or finds the one that the same request id began.
-    pub async fn create(&self, new: NewExplanation, now: i64) -> Result<Arc<Live>> {
+    pub async fn create(&self, caller: &Caller, new: NewExplanation, now: i64) -> Result<Arc<Live>> {
         let _one_at_a_time = self.creating.lock().await;
         if let Some(earlier) = self.find_request(&new).await? {
             return self.get(&earlier).await;
         }
-        let (explanation, question) = self.question(&new, now).await?;
+        let (explanation, question) = self.question(caller, &new, now).await?;
         self.check_capacity()?;
+        caller.check_quota("explanations", self.under_way(&caller.name), self.limits.explanations)?;
+        // Noted first: the same request at another replica finds it, or at least the name that is taken.
+        let is_first = match &new.request_id {
+            Some(request_id) => {
+                let record = format!("{}\n{}", explanation.name, new.fingerprint).into_bytes();
+                let is_first = self.documents.create(&request_path(request_id), record.clone()).await?;
+                if !is_first {
+                    // Its explanation was deleted since, or is being made at this moment.
+                    self.documents.put(&request_path(request_id), record).await?;
+                }
+                is_first
+            }
+            None => true,
+        };
         let document = raw::Explanation::from(&explanation).encode_to_vec();
-        if !self.documents.create(explanation.name.as_str(), document).await? {
-            return Err(Error::AlreadyExists { kind: "EXPLANATION", resource: explanation.name.to_string() });
+        if self.documents.create(explanation.name.as_str(), document.clone()).await? {
+            return Ok(self.begin(explanation, document, question));
+        }
+        if !is_first {
+            return self.get(&explanation.name).await;
         }
         if let Some(request_id) = &new.request_id {
-            let path = format!("requests/{request_id}");
-            let record = format!("{}\n{}", explanation.name, new.fingerprint);
-            self.documents.put(&path, record.into_bytes()).await?;
+            self.documents.delete(&request_path(request_id)).await?;
         }
-        Ok(self.begin(explanation, question))
+        Err(Error::AlreadyExists { kind: "EXPLANATION", resource: explanation.name.to_string() })
     }
 
     /// An explanation. One that only its document is left of is begun again.
@@ -91,15 +125,17 @@ impl Explanations {
         let document = self.documents.get(name.as_str()).await?;
         let document = document.ok_or_else(|| not_found(name))?;
         let explanation = read_document(&document)?;
-        if !matches!(explanation.state, ExplanationState::Queued | ExplanationState::Running) {
+        if matches!(explanation.state, ExplanationState::Failed(_) | ExplanationState::Cancelled) {
             return Ok(self.find_live(name).unwrap_or_else(|| self.keep(Live::ended(explanation))));
         }
+        let explanation =
+            Explanation { state: ExplanationState::Queued, stage: domain::Stage::Encoding, ..explanation };
         let question = self.question_again(&explanation).await?;
         self.check_capacity()?;
         if self.documents.get(name.as_str()).await?.is_none() {
             return Err(not_found(name));
         }
-        Ok(self.find_live(name).unwrap_or_else(|| self.begin(explanation, question)))
+        Ok(self.find_live(name).unwrap_or_else(|| self.begin(explanation, document, question)))
     }
 
     /// All explanations, newest first, as they were asked for or are now.
@@ -108,7 +144,10 @@ impl Explanations {
             self.lock_live().iter().map(|live| (live.name().clone(), Arc::clone(live))).collect();
         let mut all = Vec::new();
         for document in self.documents.list(FOLDER).await? {
-            let stored = read_document(&document)?;
+            let Ok(stored) = read_document(&document) else {
+                tracing::error!("the record of an explanation cannot be read and is left out");
+                continue;
+            };
             let current = live.get(&stored.name).map(|live| Explanation::clone(&live.current()));
             all.push(current.unwrap_or(stored));
         }
@@ -116,12 +155,76 @@ impl Explanations {
         Ok(all)
     }
 
-    /// Forgets an explanation; one that runs is cancelled.
-    pub async fn delete(&self, name: &ResourceName) -> Result<()> {
+    /// Forgets an explanation; one that runs is cancelled, wherever it does.
+    pub async fn delete(&self, caller: &Caller, name: &ResourceName) -> Result<()> {
         let _undisturbed = self.creating.lock().await;
-        if self.documents.get(name.as_str()).await?.is_none() {
-            return Err(not_found(name));
+        let document = self.documents.get(name.as_str()).await?.ok_or_else(|| not_found(name))?;
+        caller.may_change(&creator_of(&document), name.as_str(), "delete")?;
+        self.forget_live(name);
+        self.delete_students(name).await?;
+        self.documents.delete(name.as_str()).await?;
+        self.tell_others(name).await;
+        Ok(())
+    }
+
+    /// Asks an explanation to stop, wherever it runs; one that is done stays as it is.
+    pub async fn cancel(&self, caller: &Caller, name: &ResourceName) -> Result<()> {
+        let live = self.find_live(name);
+        if let Some(live) = &live {
+            let current = live.current();
+            caller.may_change(&current.creator, name.as_str(), "cancel")?;
+            if current.is_done() {
+                return Ok(());
+            }
         }
+        for _ in 0..MAX_ATTEMPTS {
+            let document = self.documents.get(name.as_str()).await?.ok_or_else(|| not_found(name))?;
+            let stored = read_document(&document)?;
+            caller.may_change(&stored.creator, name.as_str(), "cancel")?;
+            if stored.is_done() {
+                // Here it is being computed once more, for whoever looks at it.
+                live.inspect(|live| live.cancel());
+                return Ok(());
+            }
+            let cancelled = Explanation { state: ExplanationState::Cancelled, ..stored };
+            let cancelled = raw::Explanation::from(&cancelled).encode_to_vec();
+            if self.documents.replace(name.as_str(), &document, cancelled).await? {
+                live.inspect(|live| live.cancel());
+                self.tell_others(name).await;
+                return Ok(());
+            }
+        }
+        Err(Error::unexpected(format!("{name} changes faster than it can be cancelled")))
+    }
+
+    /// Looks at the explanations again that other replicas have cancelled or deleted, by their operations' ids.
+    pub async fn heed(&self, requests: &BTreeSet<String>) {
+        for id in requests.iter().filter_map(|id| id.strip_prefix(OPERATION_PREFIX)) {
+            let Ok(name) = ResourceName::new(ResourceName::EXPLANATION, &[id]) else { continue };
+            let Some(live) = self.find_live(&name) else { continue };
+            match self.documents.get(name.as_str()).await {
+                Ok(None) => self.forget_live(&name),
+                Ok(Some(document)) => {
+                    let is_cancelled =
+                        read_document(&document).is_ok_and(|stored| stored.state == ExplanationState::Cancelled);
+                    if is_cancelled && !live.current().is_done() {
+                        live.cancel();
+                    }
+                }
+                // It is looked at with the next request.
+                Err(error) => tracing::warn!(explanation.name = %name, %error, "a request to end is not heeded"),
+            }
+        }
+    }
+
+    /// Other replicas that have it in memory look at its document again.
+    async fn tell_others(&self, name: &ResourceName) {
+        if let Err(error) = self.board.request_end(&format!("{OPERATION_PREFIX}{}", name.id())).await {
+            tracing::warn!(explanation.name = %name, %error, "other replicas are not told of an end");
+        }
+    }
+
+    fn forget_live(&self, name: &ResourceName) {
         let removed = {
             let mut live = self.lock_live();
             let position = live.iter().position(|live| live.name() == name);
@@ -130,37 +233,55 @@ impl Explanations {
         if let Some(live) = removed {
             live.forget();
         }
-        self.delete_students(name).await?;
-        self.documents.delete(name.as_str()).await
     }
 
-    /// Asks an explanation to stop; one that is done stays as it is.
-    pub async fn cancel(&self, name: &ResourceName) -> Result<()> {
-        self.get(name).await?.cancel();
-        Ok(())
+    /// Explanations of this creator that run or wait in this process.
+    fn under_way(&self, creator: &str) -> usize {
+        let is_counted = |live: &&Arc<Live>| {
+            let current = live.current();
+            !current.is_done() && current.creator == creator
+        };
+        self.lock_live().iter().filter(is_counted).count()
     }
 
-    fn begin(&self, explanation: Explanation, question: crate::explain::Question) -> Arc<Live> {
+    /// `document` is what is on record of it.
+    fn begin(&self, explanation: Explanation, document: Vec<u8>, question: crate::explain::Question) -> Arc<Live> {
+        let context = Caller::context_of(&explanation.creator);
         let live = self.keep(Live::begun(explanation, question.clone()));
-        let (runs, running) = (self.runs.clone(), Arc::clone(&live));
-        let (documents, naming) = (Arc::clone(&self.documents), Arc::clone(&self.creating));
+        let (all, running) = (self.clone(), Arc::clone(&live));
         let span = tracing::info_span!(parent: None, "explanation", explanation.name = %live.name());
         runtime::telemetry::continue_trace(&span);
         let work = async move {
-            running.follow(runs, question).await;
-            let ended = running.current();
-            // A deletion is not undone by the end that it brings about.
-            let _undisturbed = naming.lock().await;
-            // A success is computed again on demand; how else it ended cannot be.
-            if !matches!(ended.state, ExplanationState::Succeeded) && !running.is_forgotten() {
-                let document = raw::Explanation::from(&spec_of(&ended)).encode_to_vec();
-                if let Err(error) = documents.put(ended.name.as_str(), document).await {
-                    tracing::warn!(explanation.name = %ended.name, %error, "the end of an explanation was not stored");
-                }
+            running.follow(all.runs.clone(), question).await;
+            if let Err(error) = all.note_end(&running, &document).await {
+                tracing::warn!(explanation.name = %running.name(), %error, "the end of an explanation was not stored");
             }
         };
-        self.tasks.spawn(work.instrument(span));
+        self.tasks.spawn(context.scope(work).instrument(span));
         live
+    }
+
+    /// Writes how an explanation ended, once: whoever is first, and not over a deletion or a cancellation. One that
+    /// ended otherwise than its record says, here where it was perhaps computed again, is not kept in memory:
+    /// whoever asks next gets another try.
+    async fn note_end(&self, live: &Live, document: &[u8]) -> Result<()> {
+        if live.is_forgotten() {
+            return Ok(());
+        }
+        let ended = live.current();
+        let end = raw::Explanation::from(&spec_of(&ended)).encode_to_vec();
+        let is_first =
+            !read_document(document)?.is_done() && self.documents.replace(live.name().as_str(), document, end).await?;
+        if is_first {
+            return Ok(());
+        }
+        let stored = self.documents.get(live.name().as_str()).await?;
+        let state = stored.and_then(|stored| read_document(&stored).ok()).map(|stored| stored.state);
+        let is_same = state.is_some_and(|state| std::mem::discriminant(&state) == std::mem::discriminant(&ended.state));
+        if !is_same {
+            self.lock_live().retain(|known| !std::ptr::eq(Arc::as_ptr(known), live));
+        }
+        Ok(())
     }
 
     fn keep(&self, new: Live) -> Arc<Live> {
@@ -185,7 +306,7 @@ impl Explanations {
     /// The explanation that the same request id began, unless it was deleted since.
     async fn find_request(&self, new: &NewExplanation) -> Result<Option<ResourceName>> {
         let Some(request_id) = &new.request_id else { return Ok(None) };
-        let found = self.documents.get(&format!("requests/{request_id}")).await?;
+        let found = self.documents.get(&request_path(request_id)).await?;
         let record = found.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let Some((name, fingerprint)) = record.split_once('\n') else { return Ok(None) };
         let name = ResourceName::parse(name, ResourceName::EXPLANATION).map_err(Error::unexpected)?;
@@ -205,6 +326,15 @@ impl Explanations {
     fn lock_live(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Live>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn request_path(request_id: &str) -> String {
+    format!("requests/{request_id}")
+}
+
+/// Whose a stored explanation is; one that cannot be read is nobody's in particular.
+fn creator_of(document: &[u8]) -> String {
+    read_document(document).map_or_else(|_| ANONYMOUS.to_owned(), |stored| stored.creator)
 }
 
 fn not_found(name: &ResourceName) -> Error {

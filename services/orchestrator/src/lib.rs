@@ -3,6 +3,7 @@
 
 pub mod activity;
 pub mod bootstrap;
+pub mod caller;
 pub mod catalog;
 pub mod clients;
 mod config;
@@ -14,10 +15,12 @@ pub mod library;
 pub mod operations;
 pub mod ports;
 pub mod records;
+pub mod replicas;
+pub mod store;
 mod upload;
 mod web;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use artifacts::Artifacts;
 use domain::Result;
@@ -31,22 +34,25 @@ use proto::raw::{
 };
 use runtime::{
     channel::{self, Channel},
-    server::{Connections, MAX_MESSAGE_BYTES, Server, tcp},
+    server::{Connections, MAX_MESSAGE_BYTES, Server, tcp_with},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::config::Config;
 use self::{
     bootstrap::Bootstrap,
+    caller::{Callers, identified},
     catalog::{Catalog, CatalogParts},
     clients::{StudentClient, TeacherClient, TrainerClient, VaeClient},
-    explanations::Explanations,
+    explanations::{Explanations, memory::Memory},
     grpc::{catalog::CatalogFace, explanations::ExplanationsFace, operations::OperationsFace},
     library::StoredLibrary,
     operations::Operations,
-    ports::{Clock, Models, Records, Trainers},
+    ports::{Clock, Models, Records, Store, Trainers},
     records::StoredRecords,
+    replicas::{Replica, Timing},
+    store::MemoryStore,
 };
 
 /// A PNG of 10 MB and what is around it, in the requests that may carry one.
@@ -63,14 +69,20 @@ pub struct Services {
     pub trainers: Arc<dyn Trainers>,
     /// Their answers, and the student's.
     pub models: Models,
+    /// What replicas share and may lose.
+    pub store: Arc<dyn Store>,
     /// Folder of the built page; without it only the API is served.
     pub page_folder: Option<PathBuf>,
     /// What a fresh system starts with.
     pub bootstrap: Bootstrap,
+    /// How callers are told apart.
+    pub callers: Callers,
+    /// How quickly replicas notice each other's doings.
+    pub timing: Timing,
 }
 
 impl Services {
-    /// The other services behind these channels; no page, and nothing to start with.
+    /// The other services behind these channels; no page, nothing to start with, no cache but this process's.
     pub fn connected(artifacts: Artifacts, teacher: Channel, vae: Channel, student: Channel) -> Self {
         Self {
             artifacts,
@@ -80,36 +92,68 @@ impl Services {
                 autoencoders: Arc::new(VaeClient::new(vae)),
                 students: Arc::new(StudentClient::new(student)),
             },
+            store: Arc::new(MemoryStore::default()),
             page_folder: None,
             bootstrap: Bootstrap::default(),
+            callers: Callers::default(),
+            timing: Timing::default(),
         }
     }
 }
 
 /// Serves until `shutdown` is cancelled or the connections end. Trainings that ran before are resumed.
 pub async fn serve(services: Services, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
-    let Services { artifacts, trainers, models, page_folder, bootstrap } = services;
+    let Services { artifacts, trainers, models, store, page_folder, bootstrap, callers, timing } = services;
     // Trainings and watches also end when the connections do.
     let stop = shutdown.child_token();
     let clock: Clock = Arc::new(|| jiff::Timestamp::now().as_second());
-    let records: Arc<dyn Records> = Arc::new(StoredRecords::new(artifacts.clone()));
-    let operations = Operations::load(Arc::clone(&records), Arc::clone(&clock)).await?;
+    let stored = Arc::new(StoredRecords::new(artifacts.clone()));
+    let records: Arc<dyn Records> = stored.clone();
+    let operations = Operations::new(Arc::clone(&records), Arc::clone(&clock));
+    let replica = Arc::new(Replica::new(stored.clone(), timing));
     let catalog = Catalog::load(CatalogParts {
         library: Arc::new(StoredLibrary::new(artifacts.clone())),
         records,
         trainers,
         operations: operations.clone(),
+        replica: Arc::clone(&replica),
+        limits: callers.limits,
         clock,
         shutdown: stop.clone(),
     })
     .await?;
     let explaining = TaskTracker::new();
     let documents = Arc::new(artifacts.clone());
-    let explanations = Explanations::new(models, Arc::new(catalog.clone()), documents, explaining.clone());
+    let memory = Memory::over(store);
+    let explanations = Explanations::new(
+        models,
+        memory,
+        Arc::new(catalog.clone()),
+        documents,
+        stored,
+        callers.limits,
+        explaining.clone(),
+    );
 
     let written = CancellationToken::new();
-    let journal = tokio::spawn(operations.keep_journal(written.clone()));
-    let started = tokio::spawn(start(bootstrap, artifacts, catalog.clone()));
+    let journal = tokio::spawn(operations.clone().keep_journal(written.clone()));
+    let left = CancellationToken::new();
+    let alive = tokio::spawn({
+        let (operations, left) = (operations.clone(), left.clone());
+        async move { replica.keep_alive(operations, left).await }
+    });
+    // Others take over what is let go of, without waiting to see whether this replica is dead: once the
+    // trainings have ended here, and what was being written of them is.
+    let leaving = tokio::spawn({
+        let (stop, catalog, operations) = (stop.clone(), catalog.clone(), operations.clone());
+        async move {
+            stop.cancelled().await;
+            catalog.drained().await;
+            operations.write_down().await.ok();
+            left.cancel();
+        }
+    });
+    let started = tokio::spawn(start(bootstrap, artifacts, catalog.clone(), explanations.clone(), stop.clone()));
 
     let server = Server::new("orchestrator", DESCRIPTORS)
         .add(limited(CatalogServiceServer::new(CatalogFace::new(catalog.clone()))))
@@ -119,12 +163,13 @@ pub async fn serve(services: Services, incoming: impl Connections, shutdown: Can
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add(OperationsServer::new(OperationsFace::new(catalog.clone(), explanations)))
-        .with_web(move |grpc| web::router(grpc, page_folder));
+        .with_web(move |grpc| web::router(identified(grpc, Arc::new(callers)), page_folder));
     let outcome = server.serve(incoming, shutdown).await;
 
     stop.cancel();
     started.abort();
-    catalog.drained().await;
+    leaving.await.ok();
+    alive.await.ok();
     explaining.close();
     // What is not done by now is computed again when it is asked for.
     tokio::time::timeout(EXPLANATIONS_DRAIN, explaining.wait()).await.ok();
@@ -133,16 +178,29 @@ pub async fn serve(services: Services, incoming: impl Connections, shutdown: Can
     outcome
 }
 
-/// Goes on with what the process before this one left, then makes what a fresh system lacks. A failure
-/// here leaves a system that can be looked at and asked.
-async fn start(bootstrap: Bootstrap, artifacts: Artifacts, catalog: Catalog) {
+/// Goes on with what other processes left, makes what a fresh system lacks, and keeps an eye on the other
+/// replicas from then on. A failure here leaves a system that can be looked at and asked.
+async fn start(
+    bootstrap: Bootstrap,
+    artifacts: Artifacts,
+    catalog: Catalog,
+    explanations: Explanations,
+    stop: CancellationToken,
+) {
     if let Err(error) = catalog.resume().await {
         tracing::error!(%error, "trainings were not resumed");
     }
-    catalog.operations().end_interrupted();
     if let Err(error) = bootstrap::run(bootstrap, &artifacts, &catalog).await {
         tracing::error!(%error, "the system did not get all that it should start with");
     }
+    let (requests, mut requested) = watch::channel(BTreeSet::new());
+    let heeding = async {
+        while requested.changed().await.is_ok() {
+            let ids = requested.borrow_and_update().clone();
+            explanations.heed(&ids).await;
+        }
+    };
+    tokio::join!(catalog.keep_up(requests, stop), heeding);
 }
 
 fn limited(service: CatalogServiceServer<CatalogFace>) -> CatalogServiceServer<CatalogFace> {
@@ -152,11 +210,14 @@ fn limited(service: CatalogServiceServer<CatalogFace>) -> CatalogServiceServer<C
 /// The whole service on a socket.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
     let connected = Services::connected(
-        Artifacts::open_folder(&config.artifacts)?,
+        Artifacts::open(&config.artifacts)?,
         channel::connect("teacher", &config.teacher_address)?,
         channel::connect("vae", &config.vae_address)?,
         channel::connect("student", &config.student_address)?,
     );
     let bootstrap = Bootstrap::mnist(config.mnist_dir, config.bootstrap_teacher);
-    serve(Services { page_folder: config.page_dir, bootstrap, ..connected }, tcp(listener), shutdown).await
+    let store = store::open(&config.cache).await?;
+    let (callers, timing) = (config.sharing.callers()?, config.sharing.timing());
+    let services = Services { store, page_folder: config.page_dir, bootstrap, callers, timing, ..connected };
+    serve(services, tcp_with(listener, &config.connections), shutdown).await
 }

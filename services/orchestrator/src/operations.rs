@@ -7,6 +7,7 @@ mod journal;
 mod registry;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -41,6 +42,8 @@ pub struct Operation {
     pub progress: Progress,
     /// How it ended; `None` while it runs.
     pub outcome: Option<Result<()>>,
+    /// Who asked for it.
+    pub creator: String,
 }
 
 impl Operation {
@@ -61,9 +64,11 @@ pub struct NewOperation {
     pub target: ResourceName,
     /// Where it starts.
     pub progress: Progress,
+    /// See [`Operation::creator`].
+    pub creator: String,
 }
 
-/// All operations of this process. Cheap to clone.
+/// All operations, as this replica knows them. Cheap to clone.
 #[derive(Clone)]
 pub struct Operations {
     shared: Arc<Shared>,
@@ -73,17 +78,25 @@ struct Shared {
     registry: Mutex<Registry>,
     records: Arc<dyn Records>,
     clock: Clock,
+    /// Held by whoever writes records down.
+    writing: tokio::sync::Mutex<()>,
     /// Counts changes; watchers look at the registry when it moves.
     changes: watch::Sender<u64>,
 }
 
 impl Operations {
-    /// Reads what is on record. Operations that ran when the process before this one ended still count
-    /// as running: their owners [`Operations::resume`] them, and [`Operations::end_interrupted`] ends
-    /// the others.
-    pub async fn load(records: Arc<dyn Records>, clock: Clock) -> Result<Self> {
-        let registry = Mutex::new(Registry::new(records.operations().await?));
-        Ok(Self { shared: Arc::new(Shared { registry, records, clock, changes: watch::Sender::new(0) }) })
+    /// Nothing yet: what is on record is [`Operations::mirror`]ed.
+    pub fn new(records: Arc<dyn Records>, clock: Clock) -> Self {
+        let registry = Mutex::new(Registry::new());
+        Self {
+            shared: Arc::new(Shared {
+                registry,
+                records,
+                clock,
+                writing: tokio::sync::Mutex::default(),
+                changes: watch::Sender::new(0),
+            }),
+        }
     }
 
     /// The operation of an earlier request with this id, if there was one. The same id with another
@@ -94,18 +107,23 @@ impl Operations {
         }
         let name = name_of_request(request_id)?;
         let Some(operation) = self.registry().find(&name).map(Entry::operation) else { return Ok(None) };
-        if operation.fingerprint != fingerprint {
+        // One whose record was lost with a process, and made anew, does not know its request any more.
+        if operation.fingerprint != fingerprint && !operation.fingerprint.is_empty() {
             return Err(Error::invalid("request_id", "was used for another request"));
         }
         Ok(Some(operation))
     }
 
-    /// Begins an operation. Callers look for an [`Operations::existing`] one first.
-    pub fn begin(&self, new: NewOperation) -> Result<OperationHandle> {
-        let name = match new.request_id.as_str() {
-            "" => ResourceName::new(ResourceName::OPERATION, &[&Uuid::new_v4().to_string()])?,
-            request_id => name_of_request(request_id)?,
-        };
+    /// The name of the operation that a request begins; an empty id has a new one each time.
+    pub fn name_of(request_id: &str) -> Result<ResourceName> {
+        match request_id {
+            "" => ResourceName::new(ResourceName::OPERATION, &[&Uuid::new_v4().to_string()]),
+            request_id => name_of_request(request_id),
+        }
+    }
+
+    /// Begins an operation that is claimed. Callers look for an [`Operations::existing`] one first.
+    pub fn begin(&self, name: ResourceName, new: NewOperation) -> Result<OperationHandle> {
         let operation = Operation {
             name: name.clone(),
             target: new.target,
@@ -114,29 +132,71 @@ impl Operations {
             end_time: None,
             progress: new.progress,
             outcome: None,
+            creator: new.creator,
         };
-        let cancellation = self.registry().insert(operation)?;
+        let ends = self.registry().insert(operation)?;
         self.changed();
-        Ok(OperationHandle::new(self.clone(), name, cancellation))
+        Ok(OperationHandle::new(self.clone(), name, ends))
     }
 
-    /// Takes over an operation that ran when the process before this one ended.
+    /// Takes over an operation that is claimed: one that runs and that nobody of this process works on.
     pub fn resume(&self, name: &ResourceName) -> Option<OperationHandle> {
-        let cancellation = self.registry().adopt(name)?;
-        Some(OperationHandle::new(self.clone(), name.clone(), cancellation))
+        let ends = self.registry().adopt(name)?;
+        Some(OperationHandle::new(self.clone(), name.clone(), ends))
     }
 
-    /// Ends the operations that nobody resumed.
-    pub fn end_interrupted(&self) {
-        let orphans = self.registry().orphans();
-        for name in orphans {
-            let interrupted = Error::FailedPrecondition {
-                reason: "INTERRUPTED",
-                subject: name.to_string(),
-                description: "the process was restarted before this was done: ask again".to_owned(),
-            };
-            self.end(&name, Err(interrupted));
+    /// Whether this process works on an operation.
+    pub fn owns(&self, name: &ResourceName) -> bool {
+        self.registry().find(name).is_some_and(Entry::is_at_work)
+    }
+
+    /// Whether this process works on anything.
+    pub fn owns_any(&self) -> bool {
+        self.registry().newest_first().any(Entry::is_at_work)
+    }
+
+    /// Lets go of one operation: somebody else may work on it now.
+    pub fn lose(&self, name: &ResourceName) {
+        if let Some(entry) = self.registry().find(name) {
+            entry.lose();
         }
+    }
+
+    /// Lets go of all operations.
+    pub fn lose_all(&self) {
+        self.registry().newest_first().for_each(Entry::lose);
+    }
+
+    /// Operations that run without anybody of this process working on them, oldest first.
+    pub fn unowned(&self) -> Vec<ResourceName> {
+        self.registry().unowned()
+    }
+
+    /// Operations of this creator that run or wait.
+    pub fn under_way(&self, creator: &str) -> usize {
+        let is_counted = |entry: &&Entry| entry.is_of(creator);
+        self.registry().newest_first().filter(is_counted).count()
+    }
+
+    /// Whether the record of an operation is as it is in memory.
+    pub fn is_written(&self, name: &ResourceName) -> bool {
+        !self.registry().is_pending(name)
+    }
+
+    /// Counts what this process has written of its own: see [`Operations::mirror`].
+    pub fn write_count(&self) -> u64 {
+        self.registry().write_count
+    }
+
+    /// Takes over what a look at the records brought: what is new or changed, and the names of all there are.
+    /// What this process works on, or has yet to write down, stays as it is. Says `false`, and changes nothing,
+    /// if something was written here since the look began, at `write_count`: then it has to be repeated.
+    pub fn mirror(&self, write_count: u64, changed: Vec<Operation>, all: &BTreeSet<ResourceName>) -> bool {
+        let outcome = self.registry().mirror(write_count, changed, all);
+        if outcome == Some(true) {
+            self.changed();
+        }
+        outcome.is_some()
     }
 
     /// The latest state of an operation.
@@ -176,14 +236,17 @@ impl Operations {
             .collect()
     }
 
-    /// Asks an operation to end. One that has ended stays as it is.
-    pub fn cancel(&self, name: &ResourceName) -> Result<()> {
+    /// Asks an operation that this process works on to end; says whether it is one. One that has ended stays
+    /// as it is.
+    pub fn cancel(&self, name: &ResourceName) -> Result<bool> {
         let registry = self.registry();
-        registry.find(name).map(Entry::cancel).ok_or_else(|| not_found(name))
+        let entry = registry.find(name).ok_or_else(|| not_found(name))?;
+        entry.cancel();
+        Ok(entry.is_at_work())
     }
 
     /// Forgets an operation that has ended. What it made stays.
-    pub fn delete(&self, name: &ResourceName) -> Result<()> {
+    pub async fn delete(&self, name: &ResourceName) -> Result<()> {
         if !self.get(name)?.is_done() {
             return Err(Error::FailedPrecondition {
                 reason: "OPERATION_RUNNING",
@@ -191,9 +254,26 @@ impl Operations {
                 description: format!("{name} has not ended: cancel it first"),
             });
         }
-        self.registry().remove(name);
-        self.changed();
+        self.shared.records.delete(name).await?;
+        self.forget(name);
         Ok(())
+    }
+
+    /// Drops an operation that never came about, and its record, which the journal may have begun.
+    fn withdraw(&self, name: &ResourceName) {
+        self.registry().withdraw(name);
+        self.changed();
+    }
+
+    /// Drops an operation whose record is gone.
+    fn forget(&self, name: &ResourceName) {
+        self.registry().forget(name);
+        self.changed();
+    }
+
+    /// Nobody of this process works on it any more.
+    fn let_go(&self, name: &ResourceName) {
+        self.registry().let_go(name);
     }
 
     /// Moves whenever any operation does.

@@ -1,8 +1,10 @@
 //! The other services and the store, in the words of the orchestrator's cores. Adapters are in `clients`
-//! (over gRPC) and `documents`; tests have their own.
+//! (over gRPC), `store` and `documents`; tests have their own.
 
+mod board;
 mod library;
 mod records;
+mod store;
 mod trainers;
 
 use async_trait::async_trait;
@@ -15,8 +17,10 @@ use proto::specs::AttributionRequest;
 use tokio::sync::mpsc;
 
 pub use self::{
+    board::Board,
     library::{Library, StoredAnswers},
-    records::{Clock, Records},
+    records::{Clock, Listing, Records, Stamp},
+    store::{Acquired, Lease, MAX_KEY_COUNT, MAX_VALUE_BYTES, Store},
     trainers::{TrainedAutoencoder, TrainedTeacher, Trainers, TrainingStream, TrainingUpdate},
 };
 
@@ -177,6 +181,9 @@ pub trait Catalog: Send + Sync {
 pub trait Documents: Send + Sync {
     /// Writes unless the path is taken; says whether it wrote.
     async fn create(&self, path: &str, bytes: Vec<u8>) -> Result<bool>;
+
+    /// Writes if these bytes are there; says whether it wrote.
+    async fn replace(&self, path: &str, expected: &[u8], bytes: Vec<u8>) -> Result<bool>;
 
     /// Writes, whatever was there.
     async fn put(&self, path: &str, bytes: Vec<u8>) -> Result<()>;

@@ -1,13 +1,15 @@
 //! `Records` in the artifact store: each a small document in the wire's own encoding, so that what is
 //! kept can be read as long as the API can.
 
+mod board;
+
 use artifacts::{Artifacts, Condition};
 use async_trait::async_trait;
 use domain::{Autoencoder, Error, ResourceName, Result, Teacher};
 use prost::Message;
 use prost_types::Timestamp;
 use proto::{
-    catalog::timestamp,
+    catalog::{creator, timestamp},
     fields::required_from,
     raw::{
         deeper::{catalog::v1 as catalog, types::v1 as types},
@@ -16,9 +18,12 @@ use proto::{
     rpc::{error_from_rpc, rpc_from_error},
 };
 
-use crate::{operations::Operation, ports::Records};
+use crate::{
+    operations::Operation,
+    ports::{Listing, Records, Stamp},
+};
 
-const FOLDER: &str = "catalog";
+const FOLDER: &str = artifacts::CATALOG;
 
 /// An operation as it is kept: what `google.longrunning.Operation` says of it, and what it does not.
 #[derive(Clone, PartialEq, Message)]
@@ -38,9 +43,11 @@ struct OperationRecord {
     outcome: Option<rpc::Status>,
     #[prost(message, optional, tag = "7")]
     progress: Option<types::TrainingProgress>,
+    #[prost(string, tag = "8")]
+    creator: String,
 }
 
-/// Records as documents under `catalog/`.
+/// Records as documents under `catalog/`, and the replicas' board beside them, so that one listing has all.
 pub struct StoredRecords(Artifacts);
 
 impl StoredRecords {
@@ -49,57 +56,102 @@ impl StoredRecords {
         Self(artifacts)
     }
 
-    /// Reads all records of a collection. One that cannot be read is left out and told in the log: it
-    /// must not keep the others from being found.
-    async fn read<R, T>(&self, collection: &str) -> Result<Vec<T>>
+    async fn read<R, T>(&self, name: &ResourceName) -> Result<Option<T>>
     where
         R: Message + Default,
         T: TryFrom<R, Error = Error>,
     {
-        let documents = self.0.documents(&format!("{FOLDER}/{collection}")).await?;
-        let read = |document: artifacts::Document| {
-            let value = R::decode(document.bytes).map_err(Error::unexpected).and_then(T::try_from);
-            value
-                .inspect_err(|error| tracing::error!(record.path = document.path, %error, "a record cannot be read"))
-                .ok()
+        let path = path(name);
+        let document = match self.0.document(&path).await {
+            // The store has told it.
+            Err(Error::FailedPrecondition { .. }) => return Ok(None),
+            read => read?,
         };
-        Ok(documents.into_iter().filter_map(read).collect())
+        let Some(document) = document else { return Ok(None) };
+        let value = R::decode(document.bytes).map_err(Error::unexpected).and_then(T::try_from);
+        Ok(value.inspect_err(|error| tracing::error!(record.path = path, %error, "a record cannot be read")).ok())
     }
 
-    async fn write(&self, name: &ResourceName, record: &impl Message) -> Result<()> {
-        self.0.put_document(&path(name), record.encode_to_vec(), Condition::Always).await.map(drop)
+    async fn write(&self, name: &ResourceName, record: &impl Message, condition: Condition) -> Result<()> {
+        self.0.put_document(&path(name), record.encode_to_vec(), condition).await.map(drop)
+    }
+
+    async fn create(&self, kind: &'static str, name: &ResourceName, record: &impl Message) -> Result<()> {
+        self.write(name, record, Condition::Absent).await.map_err(|error| match error {
+            Error::AlreadyExists { .. } => Error::AlreadyExists { kind, resource: name.to_string() },
+            other => other,
+        })
     }
 }
 
 #[async_trait]
 impl Records for StoredRecords {
-    async fn teachers(&self) -> Result<Vec<Teacher>> {
-        self.read::<catalog::Teacher, _>("teachers").await
+    async fn listing(&self) -> Result<Listing> {
+        let mut listing = Listing::default();
+        for (path, stamp) in self.0.document_stamps(FOLDER).await? {
+            let Some(name) = path.strip_prefix(FOLDER).and_then(|path| path.strip_prefix('/')) else { continue };
+            sort_in(&mut listing, name, Stamp(stamp.to_string()));
+        }
+        Ok(listing)
+    }
+
+    async fn teacher(&self, name: &ResourceName) -> Result<Option<Teacher>> {
+        self.read::<catalog::Teacher, _>(name).await
+    }
+
+    async fn create_teacher(&self, teacher: &Teacher) -> Result<()> {
+        self.create("TEACHER", &teacher.name, &catalog::Teacher::from(teacher)).await
     }
 
     async fn put_teacher(&self, teacher: &Teacher) -> Result<()> {
-        self.write(&teacher.name, &catalog::Teacher::from(teacher)).await
+        self.write(&teacher.name, &catalog::Teacher::from(teacher), Condition::Always).await
     }
 
-    async fn autoencoders(&self) -> Result<Vec<Autoencoder>> {
-        self.read::<catalog::Autoencoder, _>("autoencoders").await
+    async fn autoencoder(&self, name: &ResourceName) -> Result<Option<Autoencoder>> {
+        self.read::<catalog::Autoencoder, _>(name).await
+    }
+
+    async fn create_autoencoder(&self, autoencoder: &Autoencoder) -> Result<()> {
+        self.create("AUTOENCODER", &autoencoder.name, &catalog::Autoencoder::from(autoencoder)).await
     }
 
     async fn put_autoencoder(&self, autoencoder: &Autoencoder) -> Result<()> {
-        self.write(&autoencoder.name, &catalog::Autoencoder::from(autoencoder)).await
+        self.write(&autoencoder.name, &catalog::Autoencoder::from(autoencoder), Condition::Always).await
     }
 
-    async fn operations(&self) -> Result<Vec<Operation>> {
-        self.read::<OperationRecord, _>("operations").await
+    async fn operation(&self, name: &ResourceName) -> Result<Option<Operation>> {
+        self.read::<OperationRecord, _>(name).await
     }
 
     async fn put_operation(&self, operation: &Operation) -> Result<()> {
-        self.write(&operation.name, &OperationRecord::from(operation)).await
+        self.write(&operation.name, &OperationRecord::from(operation), Condition::Always).await
     }
 
     async fn delete(&self, name: &ResourceName) -> Result<()> {
         self.0.delete_document(&path(name)).await
     }
+}
+
+/// Notes what lies under `{folder}/{id}`. What is of no use to this version is left alone.
+fn sort_in(listing: &mut Listing, path: &str, stamp: Stamp) {
+    let Some((folder, id)) = path.split_once('/') else { return };
+    let name = |collections| ResourceName::new(collections, &[id]).ok();
+    let (names, found) = match folder {
+        "teachers" => (&mut listing.teachers, name(ResourceName::TEACHER)),
+        "autoencoders" => (&mut listing.autoencoders, name(ResourceName::AUTOENCODER)),
+        "operations" => (&mut listing.operations, name(ResourceName::OPERATION)),
+        board::CLAIMS => (&mut listing.claims, name(ResourceName::OPERATION)),
+        board::REPLICAS => {
+            listing.replicas.insert(id.to_owned(), stamp);
+            return;
+        }
+        board::REQUESTS => {
+            listing.requests.insert(id.to_owned(), stamp);
+            return;
+        }
+        _ => return,
+    };
+    names.extend(found.map(|name| (name, stamp)));
 }
 
 fn path(name: &ResourceName) -> String {
@@ -119,6 +171,7 @@ impl From<&Operation> for OperationRecord {
                 Err(error) => rpc_from_error(error),
             }),
             progress: Some((&operation.progress).into()),
+            creator: operation.creator.clone(),
         }
     }
 }
@@ -136,6 +189,7 @@ impl TryFrom<OperationRecord> for Operation {
             end_time: record.end_time.map(|time| time.seconds),
             progress: required_from("progress", record.progress)?,
             outcome,
+            creator: creator(record.creator),
         })
     }
 }

@@ -30,7 +30,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let teachers = teacher::torch_models(&config.compute, artifacts.clone(), gate.clone(), trainings.clone())?;
     let device = config.device().device()?;
     let autoencoders =
-        StoredModels::new(artifacts.clone(), gate.clone(), trainings.clone(), device, config.thread_count());
+        StoredModels::new(artifacts.clone(), gate.clone(), trainings.clone(), device, config.thread_count())
+            .with_queue(config.compute.queue);
 
     let (teacher, teacher_calls) = in_process("teacher");
     let (vae, vae_calls) = in_process("vae");

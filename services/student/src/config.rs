@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use domain::Result;
-use runtime::config::Validate;
+use runtime::{config::Validate, server::ConnectionConfig};
 
 /// The student service: distills linear classifiers from soft labels. It keeps nothing and reads no file.
 #[derive(Debug, Clone, clap::Parser)]
@@ -12,12 +12,15 @@ pub struct Config {
     /// Address to listen on.
     #[arg(long, env = "DEEPER_LISTEN", default_value = "127.0.0.1:8083")]
     pub listen: SocketAddr,
+    /// How connections are treated.
+    #[command(flatten)]
+    pub connections: ConnectionConfig,
 }
 
 impl Config {
     /// A port that the system chooses.
     pub fn for_testing() -> Self {
-        Self { listen: ([127, 0, 0, 1], 0).into() }
+        Self { listen: ([127, 0, 0, 1], 0).into(), connections: ConnectionConfig::default() }
     }
 }
 

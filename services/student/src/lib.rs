@@ -17,7 +17,7 @@ use domain::Result;
 use proto::raw::{DESCRIPTORS, deeper::student::v1::student_service_server::StudentServiceServer};
 use runtime::{
     gate::Gate,
-    server::{Connections, MAX_MESSAGE_BYTES, Server, tcp},
+    server::{Connections, MAX_MESSAGE_BYTES, Server, tcp_with},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,6 @@ pub async fn serve(gate: Gate, incoming: impl Connections, shutdown: Cancellatio
 }
 
 /// The composition root of the process of its own. There is no adapter to join: the core computes itself.
-pub async fn run(_config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
-    serve(Gate::new(), tcp(listener), shutdown).await
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
+    serve(Gate::new(), tcp_with(listener, &config.connections), shutdown).await
 }

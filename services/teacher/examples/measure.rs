@@ -83,7 +83,7 @@ fn learn(folder: &str, threads: u16) {
             let models = torch_models(&config, artifacts.clone(), gate.clone(), TrainingQueue::new(gate)).unwrap();
             let recipe = TeacherRecipe { epoch_count, ..recipe.clone() };
             let started_at = Instant::now();
-            let task = models.train(name.clone(), recipe, CancellationToken::new());
+            let task = models.train(name.clone(), recipe, CancellationToken::new()).expect("any number of trainings is taken");
             task.finished().await.unwrap();
             let trained_at = Instant::now();
             let snapshots = models.evaluate(name.clone(), dataset.clone(), "train".into()).await.unwrap();

@@ -2,8 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, ValueEnum};
+use artifacts::Location;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::{ResourceName, Result, Violations};
+use runtime::{engine::QueueConfig, long::TrainingConfig, server::ConnectionConfig};
 
 /// The teacher service: trains classifiers, answers logits and attributions.
 #[derive(Debug, Clone, Parser)]
@@ -13,9 +15,9 @@ pub struct Config {
     #[arg(long, env = "DEEPER_LISTEN", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,
 
-    /// Folder of the artifact store.
-    #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts")]
-    pub artifacts: PathBuf,
+    /// The artifact store: a folder, `gs://bucket/prefix` or `s3://bucket/prefix`.
+    #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts", global = true)]
+    pub artifacts: Location,
 
     /// Teachers that must be warm before this process says that it is SERVING: `teachers/a,teachers/b`.
     #[arg(long, env = "DEEPER_SERVE_MODELS", value_delimiter = ',')]
@@ -24,6 +26,33 @@ pub struct Config {
     /// How teachers compute.
     #[command(flatten)]
     pub compute: ComputeConfig,
+
+    /// How many trainings this replica takes.
+    #[command(flatten)]
+    pub trainings: TrainingConfig,
+
+    /// How connections are treated.
+    #[command(flatten)]
+    pub connections: ConnectionConfig,
+
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+}
+
+/// What the program can do beside serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// Train and evaluate one teacher, put it into the catalog, and end.
+    ///
+    /// Ends with 0 when it is done, with 75 when it was asked to stop and left a checkpoint (start it again, and
+    /// it goes on), and with 1 when it failed.
+    Train {
+        /// TOML, or JSON by its name: `teacher_id`, optional `display_name` and `creator`, and a table `recipe`
+        /// with the fields of TeacherRecipe, `train` being `resnet50` or `small_cnn`.
+        #[arg(long)]
+        config: PathBuf,
+    },
 }
 
 /// How teachers compute; shared with the standalone process.
@@ -52,6 +81,10 @@ pub struct ComputeConfig {
     /// Longest time between two checkpoints of a training, in seconds.
     #[arg(long, env = "DEEPER_CHECKPOINT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub checkpoint_seconds: u32,
+
+    /// The queue in front of each model.
+    #[command(flatten)]
+    pub queue: QueueConfig,
 }
 
 /// Where tensors live.
@@ -83,6 +116,7 @@ impl Default for ComputeConfig {
             teacher_batch_size: 125,
             teachers_in_memory: 2,
             checkpoint_seconds: 30,
+            queue: QueueConfig::default(),
         }
     }
 }
@@ -98,7 +132,15 @@ impl Config {
     /// Port 0, an artifact folder of the test's own.
     pub fn for_testing(artifacts: PathBuf) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { listen, artifacts, serve_models: Vec::new(), compute: ComputeConfig::for_testing() }
+        Self {
+            listen,
+            artifacts: Location::Folder(artifacts),
+            task: None,
+            serve_models: Vec::new(),
+            compute: ComputeConfig::for_testing(),
+            trainings: TrainingConfig::default(),
+            connections: ConnectionConfig::default(),
+        }
     }
 
     /// The teachers of `serve_models`.

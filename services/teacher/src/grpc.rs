@@ -71,7 +71,7 @@ impl TeacherService for Face {
     ) -> Result<Response<Self::TrainTeacherStream>, Status> {
         let context = Context::of(&request);
         let (teacher, recipe) = parse_train(request.into_inner()).map_err(from_error)?;
-        let task = self.models.train(teacher, recipe, context.cancellation.child_token());
+        let task = self.models.train(teacher, recipe, context.cancellation.child_token()).map_err(from_error)?;
         Ok(Response::new(streams::training(task, context)))
     }
 

@@ -5,6 +5,7 @@
 pub mod attribution;
 pub mod config;
 mod grpc;
+pub mod job;
 pub mod known;
 pub mod models;
 #[cfg(feature = "torch")]
@@ -28,7 +29,7 @@ use runtime::server::{Connections, Health, MAX_MESSAGE_BYTES, Server};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    config::{ComputeConfig, Config},
+    config::{ComputeConfig, Config, Task},
     models::Models,
 };
 
@@ -52,7 +53,8 @@ pub async fn serve_warm(
     let face = TeacherServiceServer::new(grpc::Face::new(Arc::clone(&models)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let server = Server::new("teacher", proto::raw::DESCRIPTORS).add(face);
+    let places = models.queue().queue_capacity.into();
+    let server = Server::new("teacher", proto::raw::DESCRIPTORS).add(face).places(places);
     let health = server.health();
     health.set(SERVICE_NAME, teachers.is_empty()).await;
     let serving = server.serve(incoming, shutdown);
@@ -80,18 +82,21 @@ async fn warm(models: &Models, teachers: &[ResourceName], health: &Health) {
 }
 
 #[cfg(feature = "torch")]
-pub use self::composition::{run, torch_models};
+pub use self::composition::{run, torch_models, train};
 
 /// The composition root: the one place that joins the port and libtorch.
 #[cfg(feature = "torch")]
 mod composition {
+    use std::path::PathBuf;
+
     use artifacts::Artifacts;
-    use runtime::{config::cpu_count, gate::Gate, long::TrainingQueue, server::tcp};
+    use runtime::{config::cpu_count, gate::Gate, job::End, long::TrainingQueue, server::tcp_with};
     use tokio::net::TcpListener;
     use torch::DeviceChoice;
 
     use super::{Arc, CancellationToken, ComputeConfig, Config, Duration, Models, Result, config, serve_warm};
     use crate::{
+        job::TeacherJob,
         served::Precision,
         torch_workshop::{TorchOptions, TorchWorkshop},
     };
@@ -121,14 +126,27 @@ mod composition {
         };
         let workshop = TorchWorkshop::new(artifacts.clone(), options);
         let capacity = usize::from(config.teachers_in_memory);
-        Ok(Arc::new(Models::new(Arc::new(workshop), artifacts, gate, trainings, capacity)))
+        let models = Models::new(Arc::new(workshop), artifacts, gate, trainings, capacity);
+        Ok(Arc::new(models.with_queue(config.queue)))
+    }
+
+    /// Trains one teacher, as a file says, and ends.
+    pub async fn train(config: Config, file: PathBuf, shutdown: CancellationToken) -> Result<End<()>> {
+        let job = TeacherJob::read(&file)?;
+        let artifacts = Artifacts::open(&config.artifacts)?;
+        let gate = Gate::new();
+        let trainings = TrainingQueue::new(gate.clone());
+        let models = torch_models(&config.compute, artifacts.clone(), gate, trainings)?;
+        job.run(models, &artifacts, &shutdown).await
     }
 
     /// The whole service on a socket.
     pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
-        let artifacts = Artifacts::open_folder(&config.artifacts)?;
+        let artifacts = Artifacts::open(&config.artifacts)?;
         let gate = Gate::new();
-        let models = torch_models(&config.compute, artifacts, gate.clone(), TrainingQueue::new(gate))?;
-        serve_warm(models, &config.serve_models()?, tcp(listener), shutdown).await
+        let trainings = TrainingQueue::with_slots(gate.clone(), config.trainings);
+        let models = torch_models(&config.compute, artifacts, gate, trainings)?;
+        let incoming = tcp_with(listener, &config.connections);
+        serve_warm(models, &config.serve_models()?, incoming, shutdown).await
     }
 }

@@ -14,6 +14,7 @@ use domain::{
     Result, TeacherRecipe, TrainingPhase,
 };
 use runtime::{
+    engine::QueueConfig,
     gate::Gate,
     long::{LongTask, TrainingQueue},
 };
@@ -37,6 +38,7 @@ pub struct Models {
     artifacts: Artifacts,
     gate: Gate,
     trainings: TrainingQueue,
+    queue: QueueConfig,
     open: Shelf<Serving>,
     /// Being trained by this process, queued or running; a name stands here once a call. Marks write,
     /// callers that must not ask such a teacher read, and the end of the process waits for it to empty.
@@ -63,7 +65,19 @@ impl Models {
         trainings: TrainingQueue,
         capacity: usize,
     ) -> Self {
-        Self { workshop, artifacts, gate, trainings, open: Shelf::new(capacity), training: watch::Sender::default() }
+        let (queue, open) = (QueueConfig::default(), Shelf::new(capacity));
+        Self { workshop, artifacts, gate, trainings, queue, open, training: watch::Sender::default() }
+    }
+
+    /// With this queue in front of each teacher.
+    #[must_use]
+    pub fn with_queue(self, queue: QueueConfig) -> Self {
+        Self { queue, ..self }
+    }
+
+    /// The queue in front of each teacher.
+    pub fn queue(&self) -> QueueConfig {
+        self.queue
     }
 
     /// Opens a teacher and warms it, if it is not open.
@@ -114,14 +128,14 @@ impl Models {
         Ok(Attribution { spec, heatmap })
     }
 
-    /// Queues a training behind those that run in this process. The token ends it within one step; its
-    /// last checkpoint stays.
+    /// Queues a training behind those that run in this process; `QueueFull` where it takes no more. The token
+    /// ends it within one step; its last checkpoint stays.
     pub fn train(
         &self,
         teacher: ResourceName,
         recipe: TeacherRecipe,
         cancellation: CancellationToken,
-    ) -> LongTask<Progress, TrainedTeacher> {
+    ) -> Result<LongTask<Progress, TrainedTeacher>> {
         let mark = TrainingMark::new(&self.training, &teacher);
         let queued = Progress {
             phase: TrainingPhase::Queued,
@@ -136,15 +150,16 @@ impl Models {
             loss_curve: Vec::new(),
         };
         let workshop = Arc::clone(&self.workshop);
-        // Its weights change. Calls that have it go on to their end.
-        self.open.remove(&teacher);
-        self.trainings.start(teacher.id(), cancellation, queued, {
+        let task = self.trainings.start(teacher.id(), cancellation, queued, {
             let teacher = teacher.clone();
             move |context| {
                 let _mark = mark;
                 workshop.train(&teacher, &recipe, context)
             }
-        })
+        })?;
+        // Its weights change. Calls that have it go on to their end.
+        self.open.remove(&teacher);
+        Ok(task)
     }
 
     /// Waits until nothing is being trained. Trainings that were cancelled still write a checkpoint.
@@ -158,8 +173,16 @@ impl Models {
         if self.training.borrow().contains(teacher) {
             return Err(not_ready(teacher, "it is being trained"));
         }
-        let cell = self.open.cell(teacher);
-        let start = || Serving::start(Arc::clone(&self.workshop), self.gate.clone(), teacher);
+        let mut cell = self.open.cell(teacher);
+        // Another process may have trained it anew. While the store is away, what is open answers.
+        if let Some(open) = cell.get()
+            && let Ok(Some(digest)) = self.artifacts.recent_digest(teacher).await
+            && digest != open.description.digest
+        {
+            self.open.remove(teacher);
+            cell = self.open.cell(teacher);
+        }
+        let start = || Serving::start(Arc::clone(&self.workshop), self.queue, self.gate.clone(), teacher);
         Ok(Arc::clone(cell.get_or_try_init(start).await?))
     }
 }

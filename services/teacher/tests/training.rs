@@ -60,7 +60,7 @@ async fn models(artifacts: &Artifacts) -> Result<Arc<Models>> {
 /// Trains in `folder` and answers the digest of the weights.
 async fn train(folder: &Path) -> Result<String> {
     let models = models(&Artifacts::open_folder(folder)?).await?;
-    let trained = models.train(teacher(), recipe(), CancellationToken::new()).finished().await?;
+    let trained = models.train(teacher(), recipe(), CancellationToken::new()).unwrap().finished().await?;
     Ok(trained.digest)
 }
 
@@ -69,7 +69,7 @@ async fn a_cancelled_training_ends_within_a_step_and_keeps_its_checkpoint() {
     let artifacts = Artifacts::in_memory();
     let models = models(&artifacts).await.unwrap();
     let endless = TeacherRecipe { epoch_count: 1_000, ..recipe() };
-    let mut task = models.train(teacher(), endless.clone(), CancellationToken::new());
+    let mut task = models.train(teacher(), endless.clone(), CancellationToken::new()).unwrap();
     task.progress.wait_for(|progress| progress.step >= 7).await.unwrap();
     task.cancel();
     let cancelled_at = task.progress.borrow().step;
@@ -78,7 +78,7 @@ async fn a_cancelled_training_ends_within_a_step_and_keeps_its_checkpoint() {
     // One step was on its way, and one more may have begun before the flag was seen.
     assert!(progress.borrow().step <= cancelled_at + 2, "went on from {cancelled_at} to {}", progress.borrow().step);
     assert!(matches!(models.warm(&teacher()).await, Err(Error::ModelNotReady { .. })));
-    let mut task = models.train(teacher(), endless, CancellationToken::new());
+    let mut task = models.train(teacher(), endless, CancellationToken::new()).unwrap();
     let resumed_at = task.progress.wait_for(|progress| progress.step > 0).await.unwrap().step;
     assert!(resumed_at >= cancelled_at, "{resumed_at} is before {cancelled_at}");
     task.cancel();
@@ -90,8 +90,8 @@ async fn fine_tuning_starts_from_the_base_and_an_equal_recipe_is_not_trained_twi
     let artifacts = Artifacts::in_memory();
     let models = models(&artifacts).await.unwrap();
     let base = TeacherRecipe { epoch_count: 3, ..recipe() };
-    let first = models.train(teacher(), base.clone(), CancellationToken::new()).finished().await.unwrap();
-    let again = models.train(teacher(), base, CancellationToken::new());
+    let first = models.train(teacher(), base.clone(), CancellationToken::new()).unwrap().finished().await.unwrap();
+    let again = models.train(teacher(), base, CancellationToken::new()).unwrap();
     let progress = again.progress.clone();
     assert_eq!(again.finished().await, Ok(first));
     assert_eq!(progress.borrow().step, 0, "nothing was left to train");
@@ -99,14 +99,14 @@ async fn fine_tuning_starts_from_the_base_and_an_equal_recipe_is_not_trained_twi
     // A rate of nearly nothing: what it knows in its first epoch, it knows from the base.
     let recipe =
         TeacherRecipe { source: TeacherSource::FineTune(teacher()), epoch_count: 1, learning_rate: 1e-9, ..recipe() };
-    let task = models.train(tuned.clone(), recipe.clone(), CancellationToken::new());
+    let task = models.train(tuned.clone(), recipe.clone(), CancellationToken::new()).unwrap();
     let progress = task.progress.clone();
     let trained = task.finished().await.unwrap();
     assert_eq!(trained.architecture, Architecture::SmallCnn);
     assert!(progress.borrow().accuracy > 0.95, "accuracy {}", progress.borrow().accuracy);
     let missing = ResourceName::parse("teachers/missing", ResourceName::TEACHER).unwrap();
     let recipe = TeacherRecipe { source: TeacherSource::FineTune(missing), ..recipe };
-    let outcome = models.train(tuned.clone(), recipe, CancellationToken::new()).finished().await;
+    let outcome = models.train(tuned.clone(), recipe, CancellationToken::new()).unwrap().finished().await;
     assert!(matches!(outcome, Err(Error::NotFound { kind: "TEACHER", .. })), "{outcome:?}");
     assert_eq!(models.warm(&tuned).await.map(|description| description.digest), Ok(trained.digest));
 }

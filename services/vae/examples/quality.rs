@@ -32,7 +32,8 @@ async fn main() -> anyhow::Result<()> {
     let name = ResourceName::new(ResourceName::AUTOENCODER, &["quality"])?;
     let recipe = AutoencoderRecipe::defaults(mnist.clone(), "train".to_owned());
     let started_at = Instant::now();
-    let mut task = models.train(name.clone(), recipe, CancellationToken::new());
+    let mut task =
+        models.train(name.clone(), recipe, CancellationToken::new()).expect("any number of trainings is taken");
     let mut epoch = 0;
     while task.progress.changed().await.is_ok() {
         let progress = task.progress.borrow_and_update().clone();

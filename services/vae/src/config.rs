@@ -3,19 +3,21 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use artifacts::Artifacts;
+use artifacts::{Artifacts, Location};
 use domain::{Result, Violations};
 use runtime::{
     config::{Validate, cpu_count},
+    engine::QueueConfig,
     gate::Gate,
-    long::TrainingQueue,
-    server,
+    job::End,
+    long::{TrainingConfig, TrainingQueue},
+    server::{self, ConnectionConfig},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use torch::DeviceChoice;
 
-use crate::{serve, stored::StoredModels};
+use crate::{job::AutoencoderJob, serve, stored::StoredModels};
 
 /// What the last checkpoint may take when the process stops.
 const CHECKPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -27,21 +29,57 @@ pub struct Config {
     /// Address to listen on.
     #[arg(long, env = "DEEPER_LISTEN", default_value = "127.0.0.1:8082")]
     pub listen: SocketAddr,
-    /// Folder of the artifact store: data sets, checkpoints.
-    #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts")]
-    pub artifacts: PathBuf,
+    /// The artifact store: a folder, `gs://bucket/prefix` or `s3://bucket/prefix`.
+    #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts", global = true)]
+    pub artifacts: Location,
     /// Threads of one computation; all CPUs by default. Answers may differ in the last bit between counts.
     #[arg(long, env = "DEEPER_THREADS", default_value_t = cpu_count())]
     pub threads: usize,
     /// `cpu` or `cuda`.
     #[arg(long, env = "DEEPER_DEVICE", default_value = "cpu")]
     pub device: DeviceChoice,
+    /// The queue in front of each model.
+    #[command(flatten)]
+    pub queue: QueueConfig,
+    /// How many trainings this replica takes.
+    #[command(flatten)]
+    pub trainings: TrainingConfig,
+    /// How connections are treated.
+    #[command(flatten)]
+    pub connections: ConnectionConfig,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+}
+
+/// What the program can do beside serving.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Task {
+    /// Train one autoencoder, put it into the catalog, and end.
+    ///
+    /// Ends with 0 when it is done, with 75 when it was asked to stop and left a checkpoint (start it again, and
+    /// it goes on), and with 1 when it failed.
+    Train {
+        /// TOML, or JSON by its name: `autoencoder_id`, optional `display_name` and `creator`, and a table
+        /// `recipe` with the fields of AutoencoderRecipe.
+        #[arg(long)]
+        config: PathBuf,
+    },
 }
 
 impl Config {
     /// One thread on the CPU, artifacts in `artifacts`, a port that the system chooses.
     pub fn for_testing(artifacts: PathBuf) -> Self {
-        Self { listen: ([127, 0, 0, 1], 0).into(), artifacts, threads: 1, device: DeviceChoice::Cpu }
+        Self {
+            listen: ([127, 0, 0, 1], 0).into(),
+            artifacts: Location::Folder(artifacts),
+            task: None,
+            threads: 1,
+            device: DeviceChoice::Cpu,
+            queue: QueueConfig::default(),
+            trainings: TrainingConfig::default(),
+            connections: ConnectionConfig::default(),
+        }
     }
 }
 
@@ -56,15 +94,27 @@ impl Validate for Config {
     }
 }
 
+/// Trains one autoencoder, as a file says, and ends.
+pub async fn train(config: Config, file: PathBuf, shutdown: CancellationToken) -> Result<End<()>> {
+    config.validate()?;
+    let job = AutoencoderJob::read(&file)?;
+    let artifacts = Artifacts::open(&config.artifacts)?;
+    let gate = Gate::new();
+    let trainings = TrainingQueue::new(gate.clone());
+    let models = StoredModels::new(artifacts.clone(), gate, trainings, config.device.device()?, config.threads);
+    job.run(&models, &artifacts, &shutdown).await
+}
+
 /// Opens the store and serves from it until `shutdown`.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<()> {
     config.validate()?;
-    let artifacts = Artifacts::open_folder(&config.artifacts)?;
+    let artifacts = Artifacts::open(&config.artifacts)?;
     let gate = Gate::new();
-    let trainings = TrainingQueue::new(gate.clone());
+    let trainings = TrainingQueue::with_slots(gate.clone(), config.trainings);
     let device = config.device.device()?;
-    let models = StoredModels::new(artifacts, gate, trainings.clone(), device, config.threads);
-    let outcome = serve(Arc::new(models), server::tcp(listener), shutdown).await;
+    let models = StoredModels::new(artifacts, gate, trainings.clone(), device, config.threads).with_queue(config.queue);
+    let incoming = server::tcp_with(listener, &config.connections);
+    let outcome = serve(Arc::new(models), incoming, shutdown).await;
     // The training that the end of the calls has cancelled may be writing its last checkpoint.
     if tokio::time::timeout(CHECKPOINT_PATIENCE, trainings.idle()).await.is_err() {
         tracing::warn!("a training did not stop in time; its last checkpoint stands");

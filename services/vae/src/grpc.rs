@@ -134,7 +134,7 @@ impl<M: Models> VaeService for Face<M> {
         let context = Context::of(&request);
         let request = request.into_inner();
         let (name, recipe) = training_request(request).map_err(status::from_error)?;
-        let task = self.models.train(name, recipe, context.cancellation.child_token());
+        let task = self.models.train(name, recipe, context.cancellation.child_token()).map_err(status::from_error)?;
         Ok(present(progress_stream(task, context.draining)))
     }
 }

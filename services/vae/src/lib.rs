@@ -5,6 +5,7 @@
 pub mod config;
 pub mod grpc;
 pub mod interpolation;
+pub mod job;
 pub mod model;
 pub mod models;
 pub mod neighborhood;
@@ -24,14 +25,15 @@ use runtime::server::{Connections, MAX_MESSAGE_BYTES, Server};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "torch")]
-pub use config::{Config, run};
+pub use config::{Config, Task, run, train};
 pub use models::Models;
 
 /// Serves these models until `shutdown`. Free of libtorch: the binary, the standalone system and the
 /// tests call it with theirs.
 pub async fn serve(models: Arc<impl Models>, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
+    let places = models.queue().queue_capacity.into();
     let face = VaeServiceServer::new(grpc::Face::new(models))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Server::new("vae", DESCRIPTORS).add(face).serve(incoming, shutdown).await
+    Server::new("vae", DESCRIPTORS).add(face).places(places).serve(incoming, shutdown).await
 }

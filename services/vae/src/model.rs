@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use domain::{Anchoring, Error, Image, ImageBatch, ImageShape, Latent, Result};
 use runtime::{
-    engine::{Engine, EngineConfig, Worker},
+    engine::{Engine, EngineConfig, QueueConfig, Worker},
     gate::Gate,
 };
 
@@ -56,12 +56,12 @@ enum Answer {
 
 impl Model {
     /// Builds the autoencoder on a new engine thread and returns once it can answer.
-    pub async fn start<F>(name: &str, gate: Gate, build: F) -> Result<Self>
+    pub async fn start<F>(name: &str, queue: QueueConfig, gate: Gate, build: F) -> Result<Self>
     where
         F: FnOnce() -> Result<Box<dyn Autoencoder>> + Send + 'static,
     {
         let (report, sizes) = std::sync::mpsc::sync_channel(1);
-        let config = EngineConfig::new(name, MAX_CALL_SIZE);
+        let config = EngineConfig::queued(name, MAX_CALL_SIZE, queue);
         let build = move || {
             let autoencoder = build()?;
             report.send((autoencoder.shape(), autoencoder.dimension_count())).map_err(Error::unexpected)?;

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use domain::{AutoencoderRecipe, Progress, ResourceName, Result};
-use runtime::long::LongTask;
+use runtime::{engine::QueueConfig, long::LongTask};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::Model;
@@ -11,17 +11,23 @@ use crate::model::Model;
 /// The port of the service.
 #[async_trait]
 pub trait Models: Send + Sync + 'static {
+    /// The queue in front of each model.
+    fn queue(&self) -> QueueConfig {
+        QueueConfig::default()
+    }
+
     /// The model of this name, loaded if it was not. `NotFound` or `ModelNotReady` where it cannot be.
     async fn model(&self, name: &ResourceName) -> Result<Model>;
 
     /// Trains and stores an autoencoder; goes on from its last checkpoint if there is one of the same
-    /// recipe. Cancelling ends it at its next step and keeps where it was. Called on a tokio runtime.
+    /// recipe. Cancelling ends it at its next step and keeps where it was. `QueueFull` where this replica takes
+    /// no more trainings. Called on a tokio runtime.
     fn train(
         &self,
         name: ResourceName,
         recipe: AutoencoderRecipe,
         cancellation: CancellationToken,
-    ) -> LongTask<Progress, Trained>;
+    ) -> Result<LongTask<Progress, Trained>>;
 }
 
 /// What a training leaves behind.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use domain::{AutoencoderRecipe, Error, Progress, ResourceName, Result, TrainingPhase};
 use moka::future::Cache;
 use runtime::{
+    engine::QueueConfig,
     gate::Gate,
     long::{LongContext, LongTask, TrainingQueue},
 };
@@ -37,6 +38,7 @@ pub struct StoredModels {
     trainings: TrainingQueue,
     device: Device,
     thread_count: usize,
+    queue: QueueConfig,
     /// By name and digest, so that a model that was deleted and trained anew is loaded anew.
     loaded: Cache<(ResourceName, String), Model>,
 }
@@ -50,7 +52,14 @@ impl StoredModels {
         device: Device,
         thread_count: usize,
     ) -> Self {
-        Self { artifacts, gate, trainings, device, thread_count, loaded: Cache::new(MAX_LOADED_COUNT) }
+        let (queue, loaded) = (QueueConfig::default(), Cache::new(MAX_LOADED_COUNT));
+        Self { artifacts, gate, trainings, device, thread_count, queue, loaded }
+    }
+
+    /// With this queue in front of each model.
+    #[must_use]
+    pub fn with_queue(self, queue: QueueConfig) -> Self {
+        Self { queue, ..self }
     }
 
     async fn load(&self, name: &ResourceName) -> Result<Model> {
@@ -58,7 +67,7 @@ impl StoredModels {
             return Err(self.absent(name).await?);
         };
         let (device, thread_count) = (self.device, self.thread_count);
-        Model::start(&format!("vae {}", name.id()), self.gate.clone(), move || {
+        Model::start(&format!("vae {}", name.id()), self.queue, self.gate.clone(), move || {
             set_thread_count(thread_count);
             let checkpoint = Checkpoint::from_bytes(&stored.bytes)?;
             let network = Perceptrons::load(&checkpoint, device)?;
@@ -90,11 +99,15 @@ impl StoredModels {
 
 #[async_trait]
 impl Models for StoredModels {
+    fn queue(&self) -> QueueConfig {
+        self.queue
+    }
+
     async fn model(&self, name: &ResourceName) -> Result<Model> {
-        let Some(info) = self.artifacts.checkpoint_info(name, Slot::Final).await? else {
+        let Some(digest) = self.artifacts.recent_digest(name).await? else {
             return Err(self.absent(name).await?);
         };
-        let key = (name.clone(), info.digest);
+        let key = (name.clone(), digest);
         self.loaded.try_get_with(key, self.load(name)).await.map_err(Arc::unwrap_or_clone)
     }
 
@@ -103,7 +116,7 @@ impl Models for StoredModels {
         name: ResourceName,
         recipe: AutoencoderRecipe,
         cancellation: CancellationToken,
-    ) -> LongTask<Progress, Trained> {
+    ) -> Result<LongTask<Progress, Trained>> {
         let (stored, runtime) = (self.clone(), Handle::current());
         let label = format!("train {}", name.id());
         self.trainings.start(&label, cancellation, queued(&recipe), move |context| {

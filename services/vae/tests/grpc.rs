@@ -77,7 +77,7 @@ impl Models for KnownModels {
         _: ResourceName,
         recipe: AutoencoderRecipe,
         cancellation: CancellationToken,
-    ) -> LongTask<Progress, Trained> {
+    ) -> Result<LongTask<Progress, Trained>> {
         let stopped = self.stopped.clone();
         self.trainings.start("train", cancellation, progress(TrainingPhase::Queued), move |context| {
             context.report(progress(TrainingPhase::Training));
@@ -117,7 +117,10 @@ struct World {
 
 async fn world() -> World {
     let gate = Gate::new();
-    let halves = Model::start("halves", gate.clone(), || Ok(Box::new(Halves) as Box<dyn Autoencoder>)).await.unwrap();
+    let halves =
+        Model::start("halves", Default::default(), gate.clone(), || Ok(Box::new(Halves) as Box<dyn Autoencoder>))
+            .await
+            .unwrap();
     let (stopped, watcher) = watch::channel(false);
     let models = KnownModels { halves, trainings: TrainingQueue::new(gate), stopped };
     let (channel, incoming) = channel::in_process("vae");

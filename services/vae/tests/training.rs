@@ -33,7 +33,7 @@ fn models(artifacts: &Artifacts) -> StoredModels {
 }
 
 fn start(models: &StoredModels, id: &str, recipe: &AutoencoderRecipe) -> LongTask<Progress, Trained> {
-    models.train(name(id), recipe.clone(), CancellationToken::new())
+    models.train(name(id), recipe.clone(), CancellationToken::new()).unwrap()
 }
 
 #[tokio::test]

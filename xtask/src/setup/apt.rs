@@ -14,17 +14,27 @@ pub(crate) fn install(packages: &[&str], purpose: &str) -> Result<()> {
     let Some(prefix) = privilege() else {
         bail!("{purpose} needs {names}; run `sudo apt-get install {names}`, then run this again");
     };
-    let apt = |arguments: &[&str]| {
-        let words = prefix.iter().chain(&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
-        let mut words = words.chain(arguments);
-        let mut command = Command::new(words.next().expect("the list starts with env or sudo"));
-        command.args(words);
-        command
-    };
-    command::run("refreshing the list of Debian packages", &mut apt(&["update"]))?;
+    command::run("refreshing the list of Debian packages", &mut apt(&prefix, &["update"]))?;
     // Another apt-get may be at work on a machine that has just started: wait for its lock.
     let install = ["--option", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends"];
-    command::run(&format!("installing {names} for {purpose}"), &mut apt(&[install.as_slice(), packages].concat()))
+    let mut install = apt(&prefix, &[install.as_slice(), packages].concat());
+    command::run(&format!("installing {names} for {purpose}"), &mut install)
+}
+
+/// Refreshes the list of packages, for those that are downloaded and not installed.
+pub(crate) fn refresh(purpose: &str) -> Result<()> {
+    let Some(prefix) = privilege() else {
+        bail!("{purpose} needs a fresh list of packages; run `sudo apt-get update`, then run this again");
+    };
+    command::run("refreshing the list of Debian packages", &mut apt(&prefix, &["update"]))
+}
+
+fn apt(prefix: &[&str], arguments: &[&str]) -> Command {
+    let words = prefix.iter().chain(&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
+    let mut words = words.chain(arguments);
+    let mut command = Command::new(words.next().expect("the list starts with env or sudo"));
+    command.args(words);
+    command
 }
 
 /// The words that make a command run as root, if there is a way.

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The one version that tch 0.26 is written for.
-const VERSION: &str = "2.13.0";
+pub(super) const VERSION: &str = "2.13.0";
 
 const WHEELS: [Wheel; 3] = [
     Wheel {

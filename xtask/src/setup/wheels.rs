@@ -38,7 +38,7 @@ pub(crate) fn download(wheels: &[Wheel], folder: &Path) -> Result<Vec<PathBuf>> 
             .args(["-m", "pip", "--disable-pip-version-check", "download", "--quiet"])
             .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--python-version", "3.11"])
             .args(["--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_25_x86_64"])
-            .args(["--platform", "manylinux_2_17_x86_64", "--dest"])
+            .args(["--platform", "manylinux_2_17_x86_64", "--platform", "manylinux2014_x86_64", "--dest"])
             .arg(folder)
             .arg("--requirement")
             .arg(&list),

@@ -35,9 +35,9 @@ async fn doubler(config: EngineConfig, gate: &Gate) -> (Engine<u32, u32>, Batche
 
 /// Submits on a task of its own and returns once the engine's queue has it.
 async fn submit(engine: &Engine<u32, u32>, job: u32) -> tokio::task::JoinHandle<Result<Done<u32>>> {
-    let engine = engine.clone();
+    let (engine, context) = (engine.clone(), Context::current());
     let (queued, is_queued) = oneshot::channel();
-    let task = tokio::spawn(async move {
+    let task = tokio::spawn(context.scope(async move {
         let mut answered = std::pin::pin!(engine.submit(job));
         // The first poll puts the job into the queue.
         let first = futures::poll!(&mut answered);
@@ -46,7 +46,7 @@ async fn submit(engine: &Engine<u32, u32>, job: u32) -> tokio::task::JoinHandle<
             std::task::Poll::Ready(outcome) => outcome,
             std::task::Poll::Pending => answered.await,
         }
-    });
+    }));
     is_queued.await.unwrap();
     task
 }
@@ -88,21 +88,87 @@ async fn a_full_queue_is_an_error_at_once() {
     let config = EngineConfig { queue_capacity: 2, ..EngineConfig::new("doubler", 1) };
     let (engine, _) = doubler(config, &gate).await;
     let permit = gate.enter(Priority::Interactive);
-    let first = submit(&engine, 1).await;
-    while gate.waiting_count() == 0 {
-        tokio::task::yield_now().await;
-    }
     let waiting = [submit(&engine, 2).await, submit(&engine, 3).await];
+    let asked_at = Instant::now();
     let Err(Error::QueueFull { engine: name, retry_after_ms }) = engine.submit(4).await else {
-        panic!("a fourth job was taken")
+        panic!("a third job was taken")
     };
+    assert!(asked_at.elapsed() < Duration::from_millis(10));
     assert_eq!(name, "doubler");
     assert!((100..=10_000).contains(&retry_after_ms));
     drop(permit);
-    assert_eq!(first.await.unwrap().unwrap().answer, 2);
     for task in waiting {
         assert!(task.await.unwrap().is_ok());
     }
+}
+
+#[tokio::test]
+async fn the_places_of_callers_that_left_are_free() {
+    let gate = Gate::new();
+    let config = EngineConfig { queue_capacity: 2, ..EngineConfig::new("doubler", 1) };
+    let (engine, _) = doubler(config, &gate).await;
+    let permit = gate.enter(Priority::Interactive);
+    for task in [submit(&engine, 2).await, submit(&engine, 3).await] {
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+    let stays = [submit(&engine, 4).await, submit(&engine, 5).await];
+    drop(permit);
+    for (task, answer) in stays.into_iter().zip([8, 10]) {
+        assert_eq!(task.await.unwrap().unwrap().answer, answer);
+    }
+}
+
+fn caller(key: &str) -> Caller {
+    Caller::new(key).unwrap()
+}
+
+#[tokio::test]
+async fn callers_take_turns_by_what_they_cost_and_the_queue_keeps_a_place_for_each() {
+    let gate = Gate::new();
+    let config = EngineConfig { queue_capacity: 8, ..EngineConfig::new("doubler", 4) };
+    let (engine, batches) = doubler(config, &gate).await;
+    let permit = gate.enter(Priority::Interactive);
+    let mut tasks = Vec::new();
+    let mut queue = async |key: &str, job| {
+        let scoped = Context { caller: caller(key), ..Context::default() };
+        tasks.push(scoped.scope(submit(&engine, job)).await);
+    };
+    // Six of eight places are all that one caller gets.
+    for _ in 0..6 {
+        queue("greedy", 4).await;
+    }
+    let refused = engine.submit_for(&caller("greedy"), 4).await;
+    assert!(matches!(refused, Err(Error::QueueFull { .. })), "{refused:?}");
+    // Two small ones cost as much as one of the greedy ones.
+    queue("modest", 2).await;
+    queue("modest", 2).await;
+    drop(permit);
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(*batches.lock().unwrap(), [vec![4], vec![2, 2], vec![4], vec![4], vec![4], vec![4], vec![4]]);
+}
+
+#[tokio::test]
+async fn a_caller_that_was_away_has_no_claim_for_that_time() {
+    let gate = Gate::new();
+    let (engine, batches) = doubler(EngineConfig::new("doubler", 1), &gate).await;
+    for _ in 0..50 {
+        engine.submit_for(&caller("busy"), 1).await.unwrap();
+    }
+    let permit = gate.enter(Priority::Interactive);
+    let mut tasks = Vec::new();
+    for (key, job) in [("busy", 1), ("busy", 1), ("back", 2), ("back", 2), ("back", 2)] {
+        let scoped = Context { caller: caller(key), ..Context::default() };
+        tasks.push(scoped.scope(submit(&engine, job)).await);
+    }
+    drop(permit);
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    let order = batches.lock().unwrap()[50..].concat();
+    assert!(order[..3].contains(&1), "the one that was here has its turns too: {order:?}");
 }
 
 #[tokio::test]

@@ -1,9 +1,8 @@
-//! The engine's thread: forms batches out of the queue, prunes callers that have left, passes the gate,
-//! runs the worker and tells everybody where the time went.
+//! The engine's thread: waits for jobs, passes the gate, forms a batch of those whose turn it is, runs the
+//! worker and tells everybody where the time went.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{self, RecvTimeoutError},
     time::Instant,
 };
 
@@ -17,51 +16,32 @@ use crate::{
 };
 
 /// The engine thread's loop: ends when all handles are gone and the queue is empty.
-pub(super) fn serve<W: Worker>(
-    mut worker: W,
-    jobs: mpsc::Receiver<Envelope<W::Job, W::Answer>>,
-    gate: &Gate,
-    shared: &Shared,
-) {
+pub(super) fn serve<W: Worker>(mut worker: W, gate: &Gate, shared: &Shared<W::Job, W::Answer>) {
     let config = &shared.config;
-    let mut left_over = None;
-    while let Some(first) = left_over.take().or_else(|| jobs.recv().ok()) {
-        let mut batch = Batch::new(config.batch_cost);
-        left_over = batch.push(&worker, first);
-        if batch.envelopes.is_empty() {
-            continue;
-        }
-        let give_up_at = batch.started_at + config.batch_delay;
-        while left_over.is_none() && !batch.is_full() {
-            let patience = give_up_at.saturating_duration_since(Instant::now());
-            match jobs.recv_timeout(patience) {
-                Ok(next) => left_over = batch.push(&worker, next),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
+    while shared.queue.wait() {
+        if !config.batch_delay.is_zero() {
+            shared.queue.wait_for_company(&worker, config.batch_cost, Instant::now() + config.batch_delay);
         }
         let _permit = gate.enter(Priority::Interactive);
-        // Waiting for the gate may have taken long: who has come meanwhile joins, who has left is dropped.
-        batch.prune(&worker);
-        while left_over.is_none() && !batch.is_full() {
-            match jobs.try_recv() {
-                Ok(next) => left_over = batch.push(&worker, next),
-                Err(_) => break,
-            }
-        }
-        if !batch.envelopes.is_empty() {
+        // Only now, because waiting for the gate may have taken long: who has come meanwhile joins, who has
+        // left is dropped.
+        let (batch, waiting_count) = shared.queue.take(&worker, config.batch_cost);
+        metrics().engine_queue_is(&config.name, waiting_count);
+        if !batch.is_empty() {
             run(&mut worker, batch, shared);
         }
     }
 }
 
-fn run<W: Worker>(worker: &mut W, batch: Batch<W::Job, W::Answer>, shared: &Shared) {
-    let (job_count, batch_cost) = (batch.envelopes.len(), batch.cost);
-    let parent = batch.envelopes.first().map_or_else(Span::none, |first| first.span.clone());
+fn run<W: Worker>(worker: &mut W, batch: Vec<Envelope<W::Job, W::Answer>>, shared: &Shared<W::Job, W::Answer>) {
+    let job_count = batch.len();
+    let batch_cost = batch.iter().map(|envelope| worker.cost(&envelope.job)).sum();
+    let parent = batch.first().map_or_else(Span::none, |first| first.span.clone());
     let span = info_span!(parent: &parent, "engine.run", engine.name = shared.config.name, job_count, batch_cost);
-    for companion in batch.envelopes.iter().skip(1) {
+    for companion in batch.iter().skip(1) {
         span.follows_from(&companion.span);
     }
-    let apart = batch.envelopes.into_iter().map(|envelope| (envelope.job, (envelope.answer, envelope.queued_at)));
+    let apart = batch.into_iter().map(|envelope| (envelope.job, (envelope.answer, envelope.queued_at)));
     let (jobs, callers): (Vec<_>, Vec<_>) = apart.unzip();
     let started_at = Instant::now();
     let answers = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| worker.run(jobs))));
@@ -87,41 +67,4 @@ fn run<W: Worker>(worker: &mut W, batch: Batch<W::Job, W::Answer>, shared: &Shar
 fn repeat<A>(cause: String, count: usize) -> std::vec::IntoIter<Result<A>> {
     let answers: Vec<_> = (0..count).map(|_| Err(Error::Unexpected(cause.clone()))).collect();
     answers.into_iter()
-}
-
-struct Batch<J, A> {
-    envelopes: Vec<Envelope<J, A>>,
-    cost: usize,
-    cost_limit: usize,
-    started_at: Instant,
-}
-
-impl<J: Send + 'static, A: Send + 'static> Batch<J, A> {
-    fn new(cost_limit: usize) -> Self {
-        Self { envelopes: Vec::new(), cost: 0, cost_limit, started_at: Instant::now() }
-    }
-
-    fn is_full(&self) -> bool {
-        self.cost >= self.cost_limit
-    }
-
-    /// Takes a job whose caller still waits; gives it back if it belongs to the next batch.
-    fn push<W: Worker<Job = J, Answer = A>>(&mut self, worker: &W, envelope: Envelope<J, A>) -> Option<Envelope<J, A>> {
-        if envelope.answer.is_closed() {
-            return None;
-        }
-        let cost = worker.cost(&envelope.job);
-        if !self.envelopes.is_empty() && self.cost + cost > self.cost_limit {
-            return Some(envelope);
-        }
-        self.cost += cost;
-        self.envelopes.push(envelope);
-        None
-    }
-
-    /// Drops the jobs of callers that have left.
-    fn prune<W: Worker<Job = J, Answer = A>>(&mut self, worker: &W) {
-        self.envelopes.retain(|envelope| !envelope.answer.is_closed());
-        self.cost = self.envelopes.iter().map(|envelope| worker.cost(&envelope.job)).sum();
-    }
 }

@@ -26,6 +26,11 @@ pub(crate) trait Ending: Unpin + Send + 'static {
 
     /// The typed twin of a transport's failure.
     fn failure(&self, status: Status) -> Status;
+
+    /// What surrounds each poll of the body.
+    fn enter<T>(&self, poll: impl FnOnce() -> T) -> T {
+        poll()
+    }
 }
 
 impl<E> ObservedBody<E> {
@@ -48,7 +53,8 @@ impl<E: Ending> Body for ObservedBody<E> {
             return Poll::Ready(None);
         }
         let span = this.observation.span.clone();
-        let polled = span.in_scope(|| Pin::new(&mut this.inner).poll_frame(task));
+        let inner = Pin::new(&mut this.inner);
+        let polled = this.ending.enter(|| span.in_scope(|| inner.poll_frame(task)));
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(trailers) = frame.trailers_ref() {

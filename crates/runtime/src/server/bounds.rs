@@ -13,7 +13,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::{DropGuard, WaitForCancellationFutureOwned};
 use tonic::Status;
 
-use crate::{call::Context, observe::Ending};
+use crate::{call::Context, observe::Ending, timeout};
 
 /// An answer leaves this long before the caller stops listening, so that it arrives; a tenth of the
 /// time for shorter deadlines. It also is ahead of tonic's own timer, which knows no details.
@@ -75,48 +75,15 @@ impl Ending for Bounds {
     fn failure(&self, status: Status) -> Status {
         status
     }
+
+    fn enter<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.context.enter(poll)
+    }
 }
 
-/// When the work must be done, from `grpc-timeout`: at most eight digits and a unit.
+/// When the work must be done, from `grpc-timeout`.
 pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Instant>> {
-    let Some(value) = headers.get("grpc-timeout") else { return Ok(None) };
-    let timeout = value
-        .to_str()
-        .ok()
-        .and_then(parse_timeout)
-        .ok_or_else(|| Error::invalid("grpc-timeout", "is not one to eight digits and one of H, M, S, m, u, n"))?;
+    let Some(timeout) = timeout::read(headers)? else { return Ok(None) };
     let margin = MARGIN.min(timeout / 10);
     Ok(Instant::now().checked_add(timeout - margin))
-}
-
-fn parse_timeout(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let amount: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(amount * 3_600),
-        "M" => Duration::from_secs(amount * 60),
-        "S" => Duration::from_secs(amount),
-        "m" => Duration::from_millis(amount),
-        "u" => Duration::from_micros(amount),
-        "n" => Duration::from_nanos(amount),
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timeouts_are_read_as_the_protocol_says() {
-        assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3_600)));
-        assert_eq!(parse_timeout("0S"), Some(Duration::ZERO));
-        for wrong in ["", "S", "10", "123456789S", "-1S", "+1S", "1.5S", "1x", "1é"] {
-            assert_eq!(parse_timeout(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -14,14 +14,17 @@ use futures::future::BoxFuture;
 use http::HeaderMap;
 use opentelemetry::global;
 use proto::status;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::bounds::{Bounds, deadline};
+use super::{
+    bounds::{Bounds, deadline},
+    callers::Callers,
+    places::Places,
+};
 use crate::{
     call::Context,
     observe::{Headers, Observation, ObservedBody, Side},
@@ -35,7 +38,8 @@ pub(super) struct CallLayer {
     pub(super) out_of_time: CancellationToken,
     /// One for each call that waits for its first answer. Streams give theirs back with the headers:
     /// a thousand idle watchers cost no compute.
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Places,
+    pub(super) callers: Callers,
 }
 
 #[derive(Clone)]
@@ -78,25 +82,27 @@ where
         // Refused only when nothing exports traces; then there is nothing to join.
         observation.span.set_parent(parent).ok();
 
-        let deadline = match deadline(request.headers()) {
-            Ok(deadline) => deadline,
+        let caller = self.layer.callers.of(request.headers(), request.extensions());
+        let (deadline, caller) = match deadline(request.headers()).and_then(|deadline| Ok((deadline, caller?))) {
+            Ok(read) => read,
             Err(error) => return Box::pin(std::future::ready(Ok(refusal(error, observation)))),
         };
         let context = Context {
             deadline,
             cancellation: self.layer.out_of_time.child_token(),
             draining: self.layer.draining.clone(),
+            caller,
         };
         request.extensions_mut().insert(context.clone());
-        let mut bounds = Bounds::new(self.layer.server, context);
+        let mut bounds = Bounds::new(self.layer.server, context.clone());
         if bounds.have_ended() {
             return Box::pin(std::future::ready(Ok(refusal(bounds.reason(), observation))));
         }
-        let Ok(place) = Arc::clone(&self.layer.places).try_acquire_owned() else {
+        let Some(place) = self.layer.places.take(&context.caller) else {
             let error = Error::QueueFull { engine: self.layer.server.to_owned(), retry_after_ms: 1_000 };
             return Box::pin(std::future::ready(Ok(refusal(error, observation))));
         };
-        let answered = self.inner.call(request);
+        let answered = context.scope(self.inner.call(request));
         let span = observation.span.clone();
         let call = async move {
             let _place = place;

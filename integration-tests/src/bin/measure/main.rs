@@ -2,6 +2,7 @@
 //! They speak to it as any client does, over the public API.
 #![expect(clippy::print_stdout, reason = "a measurement speaks on the terminal")]
 
+mod load;
 mod peer;
 mod performance;
 mod soak;
@@ -39,6 +40,7 @@ enum Which {
     Trust(trust::Options),
     Performance(performance::Options),
     Soak(soak::Options),
+    Load(load::Options),
 }
 
 #[tokio::main]
@@ -55,7 +57,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<Vec<Bar>, Status> {
-    let channel = runtime::channel::connect("deeper", &cli.server);
+    let channel = runtime::channel::connect("orchestrator", &cli.server);
     let api = Api::over(channel.map_err(|error| Status::invalid_argument(error.to_string()))?);
     let models = models(&api, cli.teacher, cli.autoencoder).await?;
     let accuracy = models.teacher.accuracy.unwrap_or_default();
@@ -63,6 +65,7 @@ async fn run(cli: Cli) -> Result<Vec<Bar>, Status> {
     match cli.which {
         Which::Trust(options) => trust::run(&api, &models, &options).await,
         Which::Performance(options) => performance::run(&api, &models, &options).await,
+        Which::Load(options) => load::run(&api, &models, &options).await,
         Which::Soak(options) => soak::run(&api, &models, &options).await,
     }
 }

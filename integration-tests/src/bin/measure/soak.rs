@@ -1,10 +1,11 @@
 //! Explanation after explanation: memory must not grow and answers must not slow down.
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 use clap::Args;
 use integration_tests::{
     Api,
+    load::resident_mib,
     trust::{Bar, Models, drawn, explain, forget, misclassified},
 };
 use proto::raw::deeper::types::v1 as types;
@@ -60,14 +61,6 @@ pub(super) async fn run(api: &Api, models: &Models, options: &Options) -> Result
         bars.push(Bar::at_most("resident memory, second half less first half, in MiB", growth, 100.0));
     }
     Ok(bars)
-}
-
-/// `VmRSS` of a process.
-fn resident_mib(pid: u32) -> Option<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1_024.0)
 }
 
 fn mean(values: &[f64]) -> f64 {

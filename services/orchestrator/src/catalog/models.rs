@@ -1,8 +1,11 @@
 //! Teachers and autoencoders in memory: read by every call, written through to the records.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use domain::{Autoencoder, Dataset, Error, ModelState, ResourceName, Result, Teacher};
@@ -21,22 +24,60 @@ pub struct ModelSet {
     pub autoencoders: BTreeMap<ResourceName, Arc<Autoencoder>>,
 }
 
-/// The models of this process. Memory changes after the record does, so nothing is seen that a restart
-/// would not know.
+/// The models as this replica knows them. Memory changes after the record does, so nothing is seen that a
+/// restart would not know.
 pub(super) struct Models {
     set: Mutex<ModelSet>,
     records: Arc<dyn Records>,
     /// Counts changes; watchers look at the set when it moves.
     changes: watch::Sender<u64>,
+    /// Counts what this process has written, after it was; changed under the lock of `set`.
+    write_count: AtomicU64,
+}
+
+/// What a look at the records brought: what is new or changed, and the names of all there are.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    pub(super) teachers: Vec<Teacher>,
+    pub(super) autoencoders: Vec<Autoencoder>,
+    pub(super) all: BTreeSet<ResourceName>,
 }
 
 impl Models {
-    /// Reads what is on record.
-    pub(super) async fn load(records: Arc<dyn Records>) -> Result<Self> {
-        let teachers = records.teachers().await?.into_iter().map(|t| (t.name.clone(), Arc::new(t))).collect();
-        let autoencoders = records.autoencoders().await?.into_iter().map(|a| (a.name.clone(), Arc::new(a))).collect();
-        let set = Mutex::new(ModelSet { datasets: BTreeMap::new(), teachers, autoencoders });
-        Ok(Self { set, records, changes: watch::Sender::new(0) })
+    /// Nothing yet: what is on record is mirrored.
+    pub(super) fn new(records: Arc<dyn Records>) -> Self {
+        Self { set: Mutex::default(), records, changes: watch::Sender::new(0), write_count: AtomicU64::new(0) }
+    }
+
+    /// Counts what this process has written: see [`Models::mirror`].
+    pub(super) fn write_count(&self) -> u64 {
+        self.write_count.load(Ordering::Acquire)
+    }
+
+    /// Takes over what a look at the records brought. Says `false`, and changes nothing, if something was
+    /// written here since the look began, at `write_count`: then it has to be repeated.
+    pub(super) fn mirror(&self, write_count: u64, look: &Look) -> bool {
+        {
+            let mut set = self.set();
+            if self.write_count() != write_count {
+                return false;
+            }
+            let before = (set.teachers.len(), set.autoencoders.len());
+            set.teachers.retain(|name, _| look.all.contains(name));
+            set.autoencoders.retain(|name, _| look.all.contains(name));
+            let mut has_changed = before != (set.teachers.len(), set.autoencoders.len());
+            for teacher in &look.teachers {
+                has_changed |= take_over(&mut set.teachers, &teacher.name, teacher);
+            }
+            for autoencoder in &look.autoencoders {
+                has_changed |= take_over(&mut set.autoencoders, &autoencoder.name, autoencoder);
+            }
+            if !has_changed {
+                return true;
+            }
+        }
+        self.changed();
+        true
     }
 
     /// All of them at this moment.
@@ -54,19 +95,31 @@ impl Models {
         self.set().autoencoders.get(name).cloned().ok_or_else(|| not_found(name))
     }
 
-    /// Writes a new or changed teacher.
-    pub(super) async fn put_teacher(&self, teacher: Teacher) -> Result<()> {
-        self.records.put_teacher(&teacher).await?;
-        self.set().teachers.insert(teacher.name.clone(), Arc::new(teacher));
-        self.changed();
+    /// Writes a teacher whose name nobody has.
+    pub(super) async fn create_teacher(&self, teacher: Teacher) -> Result<()> {
+        self.records.create_teacher(&teacher).await?;
+        self.written(|set| set.teachers.insert(teacher.name.clone(), Arc::new(teacher)));
         Ok(())
     }
 
-    /// Writes a new or changed autoencoder.
+    /// Writes a changed teacher.
+    pub(super) async fn put_teacher(&self, teacher: Teacher) -> Result<()> {
+        self.records.put_teacher(&teacher).await?;
+        self.written(|set| set.teachers.insert(teacher.name.clone(), Arc::new(teacher)));
+        Ok(())
+    }
+
+    /// Writes an autoencoder whose name nobody has.
+    pub(super) async fn create_autoencoder(&self, autoencoder: Autoencoder) -> Result<()> {
+        self.records.create_autoencoder(&autoencoder).await?;
+        self.written(|set| set.autoencoders.insert(autoencoder.name.clone(), Arc::new(autoencoder)));
+        Ok(())
+    }
+
+    /// Writes a changed autoencoder.
     pub(super) async fn put_autoencoder(&self, autoencoder: Autoencoder) -> Result<()> {
         self.records.put_autoencoder(&autoencoder).await?;
-        self.set().autoencoders.insert(autoencoder.name.clone(), Arc::new(autoencoder));
-        self.changed();
+        self.written(|set| set.autoencoders.insert(autoencoder.name.clone(), Arc::new(autoencoder)));
         Ok(())
     }
 
@@ -88,13 +141,21 @@ impl Models {
     /// Forgets a model of either kind.
     pub(super) async fn delete(&self, name: &ResourceName) -> Result<()> {
         self.records.delete(name).await?;
-        {
-            let mut set = self.set();
+        self.written(|set| {
             set.teachers.remove(name);
             set.autoencoders.remove(name);
+        });
+        Ok(())
+    }
+
+    /// Changes memory after a record was written.
+    fn written<T>(&self, change: impl FnOnce(&mut ModelSet) -> T) {
+        {
+            let mut set = self.set();
+            change(&mut set);
+            self.write_count.fetch_add(1, Ordering::AcqRel);
         }
         self.changed();
-        Ok(())
     }
 
     /// Moves whenever a model does.
@@ -111,6 +172,14 @@ impl Models {
     }
 }
 
+fn take_over<T: Clone + PartialEq>(known: &mut BTreeMap<ResourceName, Arc<T>>, name: &ResourceName, read: &T) -> bool {
+    let differs = known.get(name).is_none_or(|known| **known != *read);
+    if differs {
+        known.insert(name.clone(), Arc::new(read.clone()));
+    }
+    differs
+}
+
 /// When to ask again for a model that trains.
 const RETRY_AFTER_MS: u64 = 2_000;
 
@@ -121,7 +190,7 @@ pub(super) fn check_ready(name: &ResourceName, state: &ModelState, operation: &s
         ModelState::Training => Err(Error::ModelNotReady {
             model: name.to_string(),
             description: "it is being trained".to_owned(),
-            operation: Some(operation.to_owned()),
+            operation: Some(operation.to_owned()).filter(|operation| !operation.is_empty()),
             retry_after_ms: RETRY_AFTER_MS,
         }),
         ModelState::Failed(why) => Err(Error::FailedPrecondition {

@@ -9,7 +9,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{Catalog, following::follow};
-use crate::operations::OperationHandle;
+use crate::{
+    caller::{ANONYMOUS, Caller},
+    operations::OperationHandle,
+};
 
 /// What is trained. The rest is on its record.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +24,8 @@ pub(super) enum Job {
 /// How a training's task ends.
 enum End {
     Outcome(Result<()>),
-    /// The process stops; the next one resumes it.
-    Shutdown,
+    /// The process stops, or has lost its claim; another one resumes it.
+    Abandoned,
 }
 
 impl Job {
@@ -45,7 +48,9 @@ impl Catalog {
         let span = tracing::info_span!("train", model.name = %job.name(), operation.name = %handle.name());
         let catalog = self.clone();
         let turn = turn.map(|permit| permit.map_err(Error::unexpected)).boxed();
-        self.inner.tasks.spawn(async move { catalog.run(job, handle, turn).await }.instrument(span));
+        let creator = handle.operation().map_or_else(|| ANONYMOUS.to_owned(), |operation| operation.creator);
+        let run = async move { catalog.run(job, handle, turn).await };
+        self.inner.tasks.spawn(Caller::context_of(&creator).scope(run).instrument(span));
     }
 
     /// Waits for the tasks of all trainings; they end soon after the shutdown token.
@@ -55,7 +60,7 @@ impl Catalog {
     }
 
     async fn run(self, job: Job, handle: OperationHandle, turn: BoxFuture<'static, Result<OwnedSemaphorePermit>>) {
-        let cancelled = handle.cancellation();
+        let (cancelled, lost) = (handle.cancellation(), handle.loss());
         let work = async {
             let _turn = turn.await?;
             match &job {
@@ -65,12 +70,13 @@ impl Catalog {
         };
         let end = tokio::select! {
             biased;
-            () = self.inner.shutdown.cancelled() => End::Shutdown,
+            () = self.inner.shutdown.cancelled() => End::Abandoned,
+            () = lost.cancelled() => End::Abandoned,
             () = cancelled.cancelled() => End::Outcome(Err(Error::Cancelled)),
             outcome = work => End::Outcome(outcome),
         };
         match end {
-            End::Shutdown => handle.abandon(),
+            End::Abandoned => handle.abandon(),
             End::Outcome(outcome) => {
                 if let Err(error) = &outcome {
                     tracing::warn!(model.name = %job.name(), %error, "a training ended without a model");
@@ -82,7 +88,7 @@ impl Catalog {
     }
 
     async fn train_teacher(&self, name: &ResourceName, handle: &OperationHandle) -> Result<()> {
-        let mut teacher = Teacher::clone(&*self.teacher(name)?);
+        let mut teacher = Teacher::clone(&*self.known_teacher(name)?);
         let recipe = teacher.recipe.clone();
         let trainers = &self.inner.trainers;
         // A restart during the evaluation finds the weights on record.
@@ -106,7 +112,7 @@ impl Catalog {
     }
 
     async fn train_autoencoder(&self, name: &ResourceName, handle: &OperationHandle) -> Result<()> {
-        let mut autoencoder = Autoencoder::clone(&*self.autoencoder(name)?);
+        let mut autoencoder = Autoencoder::clone(&*self.known_autoencoder(name)?);
         let recipe = autoencoder.recipe.clone();
         let trained = follow(handle, || self.inner.trainers.train_autoencoder(name, &recipe)).await?;
         autoencoder.digest = trained.digest;
@@ -117,14 +123,14 @@ impl Catalog {
         Ok(())
     }
 
-    async fn record_failure(&self, job: &Job, error: &Error) {
+    pub(super) async fn record_failure(&self, job: &Job, error: &Error) {
         let state = ModelState::Failed(words(error));
         let recorded = match job {
-            Job::Teacher(name) => match self.teacher(name) {
+            Job::Teacher(name) => match self.known_teacher(name) {
                 Ok(teacher) => self.inner.models.put_teacher(Teacher { state, ..Teacher::clone(&teacher) }).await,
                 Err(error) => Err(error),
             },
-            Job::Autoencoder(name) => match self.autoencoder(name) {
+            Job::Autoencoder(name) => match self.known_autoencoder(name) {
                 Ok(model) => {
                     self.inner.models.put_autoencoder(Autoencoder { state, ..Autoencoder::clone(&model) }).await
                 }

@@ -1,8 +1,13 @@
 //! `Students` over gRPC.
 
+use std::{
+    pin::Pin,
+    task::{Context as TaskContext, Poll},
+};
+
 use async_trait::async_trait;
 use domain::{Error, ResourceName, Result};
-use futures::StreamExt;
+use futures::{FutureExt, Stream, StreamExt, stream::BoxStream};
 use proto::{
     raw::deeper::student::v1::{
         self as raw, DistillStudentRequest, DistillStudentResponse, distill_student_request::Step,
@@ -13,9 +18,8 @@ use proto::{
 };
 use runtime::{channel::Channel, server::MAX_MESSAGE_BYTES};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
-use super::{failed, ours};
+use super::{failed, ours, replaying::replaying};
 use crate::ports::{Distillation, DistillationAnswer, DistillationConfig, FitProgress, LabeledChunk, Students};
 
 /// Chunks that may wait for the student: labelling is slower than fitting, so few ever do.
@@ -37,11 +41,29 @@ impl Students for StudentClient {
     async fn distill(&self, config: DistillationConfig) -> Result<Distillation> {
         let name = config.name.clone();
         let (chunks, waiting) = mpsc::channel(WAITING_CHUNK_COUNT);
-        let first = DistillStudentRequest { step: Some(Step::Config(raw_config(&config))) };
-        let requests = futures::stream::once(async { first }).chain(ReceiverStream::new(waiting).map(raw_chunk));
-        let answers = self.0.clone().distill_student(requests).await.map_err(failed("student"))?.into_inner();
-        let answers = answers.map(move |answer| read_answer(&name, answer.map_err(failed("student"))?)).boxed();
-        Ok(Distillation { chunks, answers })
+        let (client, config) = (self.0.clone(), raw_config(&config));
+        let open = move |chunks: BoxStream<'static, LabeledChunk>| {
+            let (mut client, name) = (client.clone(), name.clone());
+            let first = DistillStudentRequest { step: Some(Step::Config(config.clone())) };
+            let requests = Requests(futures::stream::iter([first]).chain(chunks.map(raw_chunk)).boxed());
+            async move {
+                let answers = client.distill_student(requests).await.map_err(failed("student"))?.into_inner();
+                Ok(answers.map(move |answer| read_answer(&name, answer.map_err(failed("student"))?)).boxed())
+            }
+            .boxed()
+        };
+        Ok(Distillation { chunks, answers: replaying(waiting, open).await?.boxed() })
+    }
+}
+
+/// A named type: the compiler loses its way in a stream without one.
+struct Requests(BoxStream<'static, DistillStudentRequest>);
+
+impl Stream for Requests {
+    type Item = DistillStudentRequest;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(task)
     }
 }
 

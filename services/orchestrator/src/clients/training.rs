@@ -13,8 +13,11 @@ use proto::{
     },
     specs::architecture,
 };
-use runtime::{channel::Channel, server::MAX_MESSAGE_BYTES};
-use tonic::Status;
+use runtime::{
+    channel::{Channel, Tried},
+    server::MAX_MESSAGE_BYTES,
+};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{failed, ours};
 use crate::ports::{TrainedAutoencoder, TrainedTeacher, Trainers, TrainingStream, TrainingUpdate};
@@ -23,15 +26,19 @@ use crate::ports::{TrainedAutoencoder, TrainedTeacher, Trainers, TrainingStream,
 #[derive(Clone)]
 pub struct TrainerClient {
     teacher: TeacherServiceClient<Channel>,
+    teacher_channel: Channel,
     vae: VaeServiceClient<Channel>,
+    vae_channel: Channel,
 }
 
 impl TrainerClient {
     /// Uses these channels; nothing is connected before the first call.
     pub fn new(teacher: Channel, vae: Channel) -> Self {
         Self {
-            teacher: TeacherServiceClient::new(teacher).max_decoding_message_size(MAX_MESSAGE_BYTES),
-            vae: VaeServiceClient::new(vae).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            teacher: TeacherServiceClient::new(teacher.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            teacher_channel: teacher,
+            vae: VaeServiceClient::new(vae.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            vae_channel: vae,
         }
     }
 }
@@ -44,7 +51,11 @@ impl Trainers for TrainerClient {
         recipe: &TeacherRecipe,
     ) -> Result<TrainingStream<TrainedTeacher>> {
         let request = TrainTeacherRequest { teacher: teacher.to_string(), recipe: Some(recipe.into()) };
-        let answers = self.teacher.clone().train_teacher(request).await.map_err(failed("teacher"))?.into_inner();
+        let answers = placed(&self.teacher_channel, "teacher", request, |request| {
+            let mut client = self.teacher.clone();
+            async move { client.train_teacher(request).await }
+        });
+        let answers = answers.await?;
         let answers = answers.map_ok(|answer| (answer.progress, answer.trained.map(trained_teacher)));
         Ok(updates("teacher", answers).boxed())
     }
@@ -73,9 +84,40 @@ impl Trainers for TrainerClient {
         recipe: &AutoencoderRecipe,
     ) -> Result<TrainingStream<TrainedAutoencoder>> {
         let request = TrainAutoencoderRequest { autoencoder: autoencoder.to_string(), recipe: Some(recipe.into()) };
-        let answers = self.vae.clone().train_autoencoder(request).await.map_err(failed("vae"))?.into_inner();
+        let answers = placed(&self.vae_channel, "vae", request, |request| {
+            let mut client = self.vae.clone();
+            async move { client.train_autoencoder(request).await }
+        });
+        let answers = answers.await?;
         let answers = answers.map_ok(|answer| (answer.progress, answer.trained.map(trained_autoencoder)));
         Ok(updates("vae", answers).boxed())
+    }
+}
+
+/// Begins a training on a replica that takes it: each one is asked once, and the last one's answer is the
+/// answer. A replica that takes none says so at once, one that is away is passed over.
+async fn placed<M: Clone, T, F>(
+    replicas: &Channel,
+    service: &'static str,
+    message: M,
+    call: impl Fn(Request<M>) -> F,
+) -> Result<Streaming<T>>
+where
+    F: Future<Output = Result<Response<Streaming<T>>, Status>>,
+{
+    let tried = Tried::default();
+    loop {
+        let mut request = Request::new(message.clone());
+        request.extensions_mut().insert(tried.clone());
+        let error = match call(request).await {
+            Ok(response) => return Ok(response.into_inner()),
+            Err(status) => failed(service)(status),
+        };
+        let may_differ = matches!(error, Error::QueueFull { .. } | Error::UpstreamUnavailable { .. });
+        if !may_differ || !replicas.has_untried(&tried) {
+            return Err(error);
+        }
+        tracing::debug!(%error, "a training is asked of another replica");
     }
 }
 

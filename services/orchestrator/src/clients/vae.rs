@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{Anchoring, Error, Image, ImageBatch, Latent, NeighborhoodSpec, ResourceName, Result};
-use futures::{StreamExt, stream::BoxStream};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
 use proto::{
     fields::{each, required_from},
     raw::deeper::{
@@ -15,7 +15,7 @@ use proto::{
 };
 use runtime::{channel::Channel, server::MAX_MESSAGE_BYTES};
 
-use super::{failed, ours};
+use super::{failed, ours, resuming::resuming};
 use crate::ports::{Autoencoders, NeighborChunk};
 
 /// The vae service behind a channel.
@@ -68,15 +68,29 @@ impl Autoencoders for VaeClient {
         start_index: usize,
         chunk_sizes: &[usize],
     ) -> Result<BoxStream<'static, Result<NeighborChunk>>> {
-        let request = GenerateNeighborsRequest {
-            autoencoder: autoencoder.to_string(),
-            instance: Some(instance.into()),
-            neighborhood: Some(spec.into()),
-            start_index: start_index as u32,
-            chunk_sizes: chunk_sizes.iter().map(|&size| size as u32).collect(),
+        let (client, whole) = (
+            self.0.clone(),
+            GenerateNeighborsRequest {
+                autoencoder: autoencoder.to_string(),
+                instance: Some(instance.into()),
+                neighborhood: Some(spec.into()),
+                ..Default::default()
+            },
+        );
+        let open = move |start_index: usize, sizes: Vec<usize>| {
+            let mut client = client.clone();
+            let request = GenerateNeighborsRequest {
+                start_index: start_index as u32,
+                chunk_sizes: sizes.into_iter().map(|size| size as u32).collect(),
+                ..whole.clone()
+            };
+            async move {
+                let chunks = client.generate_neighbors(request).await.map_err(failed("vae"))?.into_inner();
+                Ok(chunks.map(|chunk| read_chunk(chunk.map_err(failed("vae"))?)).boxed())
+            }
+            .boxed()
         };
-        let stream = self.0.clone().generate_neighbors(request).await.map_err(failed("vae"))?.into_inner();
-        Ok(stream.map(|chunk| read_chunk(chunk.map_err(failed("vae"))?)).boxed())
+        Ok(resuming(start_index, chunk_sizes, open).await?.boxed())
     }
 
     async fn interpolate(

@@ -1,18 +1,30 @@
-//! What has been computed before, in this process: bounded, and always safe to lose. Keys name everything
-//! that determines a value, so a value never has to be invalidated.
+//! What has been computed before: in this process, bounded, and behind that in the store that replicas share.
+//! Always safe to lose. Keys name everything that determines a value, so that none has to be invalidated.
+
+mod encoding;
+mod key;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod turns;
 
 use std::sync::Arc;
 
-use domain::{Autoencoder, Error, Image, NeighborhoodSpec, Result, StudentSpec, Teacher};
+use domain::{Error, Result};
 use moka::future::Cache;
-use prost::Message;
-use proto::raw::deeper::types::v1 as raw;
+use runtime::call::Context;
 
+use self::{key::SharedKeys, shared::Shared};
+pub use self::{
+    key::{InstanceKey, Key, teacher_digest},
+    turns::{Held, Turn, holding},
+};
 use super::{instance::EncodedInstance, neighborhood::Neighborhood};
-use crate::explain::{Question, Snapshot};
-
-/// Changes when the meaning of a cached value does.
-const SCHEMA: &str = "deeper-1";
+use crate::{
+    explain::{Question, Snapshot},
+    ports::Store,
+    store::{Lookups, MemoryStore, Tier, value::Kind},
+};
 
 /// Instances kept; each is a few kilobytes.
 const INSTANCE_COUNT: u64 = 4_096;
@@ -23,102 +35,81 @@ const NEIGHBORHOOD_BYTES: u64 = 256 << 20;
 /// Finished explanations kept; each is about 130 kilobytes and shares its neighbors with the above.
 const ANSWER_COUNT: u64 = 512;
 
-/// A blake3 hash of everything that determines a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key(blake3::Hash);
-
-impl Key {
-    fn new(kind: &str, parts: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for part in [SCHEMA.as_bytes(), kind.as_bytes()].iter().chain(parts) {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        Self(hasher.finalize())
-    }
-
-    /// Of an instance seen by a teacher and an autoencoder, each named by its digest.
-    fn instance(teacher: &str, autoencoder: &str, image: &Image) -> Self {
-        let shape = image.shape().to_string();
-        Self::new("instance", &[teacher.as_bytes(), autoencoder.as_bytes(), shape.as_bytes(), image.pixels()])
-    }
-
-    /// Of a neighborhood, whatever its size: a larger one extends a smaller one.
-    pub fn neighborhood(question: &Question) -> Self {
-        let sizeless = NeighborhoodSpec { neighbor_count: 0, ..question.neighborhood.clone() };
-        let spec = raw::NeighborhoodSpec::from(&sizeless).encode_to_vec();
-        Self::new("neighborhood", &[InstanceKey::from(question).0.0.as_bytes(), &spec])
-    }
-
-    /// Of a whole answer.
-    pub fn answer(question: &Question) -> Self {
-        let count = (question.neighborhood.neighbor_count as u64).to_le_bytes();
-        let gold_label = question.gold_label.map_or(u64::MAX, |label| u64::from(label.0)).to_le_bytes();
-        let spec = student_bytes(&question.student_spec);
-        Self::new("answer", &[Self::neighborhood(question).0.as_bytes(), &count, &gold_label, &spec])
-    }
-}
-
-/// Of an instance seen by a teacher and an autoencoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct InstanceKey(Key);
-
-impl InstanceKey {
-    /// Of an instance by itself.
-    pub fn of(teacher: &Teacher, autoencoder: &Autoencoder, image: &Image) -> Self {
-        Self(Key::instance(&teacher_digest(teacher), &autoencoder.digest, image))
-    }
-}
-
-impl From<&Question> for InstanceKey {
-    fn from(question: &Question) -> Self {
-        Self(Key::instance(&question.teacher_digest, &question.autoencoder_digest, &question.image))
-    }
-}
-
-/// A teacher's weights and the engine that answers with them.
-pub fn teacher_digest(teacher: &Teacher) -> String {
-    format!("{} {}", teacher.digest, teacher.engine)
-}
-
-fn student_bytes(spec: &StudentSpec) -> Vec<u8> {
-    raw::StudentSpec::from(spec).encode_to_vec()
-}
-
-/// The caches of one process.
+/// The caches of one process, and the store behind them.
 #[derive(Clone)]
 pub struct Memory {
     instances: Cache<InstanceKey, Arc<EncodedInstance>>,
     neighborhoods: Cache<Key, Neighborhood>,
     answers: Cache<Key, Snapshot>,
+    shared: Shared,
 }
 
 impl Default for Memory {
+    /// For a process that is alone.
     fn default() -> Self {
+        Self::over(Arc::new(MemoryStore::default()))
+    }
+}
+
+impl Memory {
+    /// In front of a store.
+    pub fn over(store: Arc<dyn Store>) -> Self {
         let weigher = |_: &Key, value: &Neighborhood| u32::try_from(value.byte_count()).unwrap_or(u32::MAX);
         Self {
             instances: Cache::new(INSTANCE_COUNT),
             neighborhoods: Cache::builder().max_capacity(NEIGHBORHOOD_BYTES).weigher(weigher).build(),
             answers: Cache::new(ANSWER_COUNT),
+            shared: Shared { store, lookups: Arc::default() },
         }
     }
-}
 
-impl Memory {
-    /// An encoded instance; computed once, however many ask at the same time.
+    /// What was looked up so far.
+    pub fn lookups(&self) -> &Lookups {
+        &self.shared.lookups
+    }
+
+    /// An encoded instance; computed once, however many ask at the same time, here and in other replicas.
     pub async fn instance<F>(&self, key: InstanceKey, compute: F) -> Result<Arc<EncodedInstance>>
     where
         F: Future<Output = Result<EncodedInstance>>,
     {
-        let compute = async { compute.await.map(Arc::new) };
+        let known = self.instances.get(&key).await;
+        if let Some(known) = self.counted(Kind::Instance, known) {
+            return Ok(known);
+        }
+        // Others may wait for the same: the first one's deadline must not end it for them.
+        let compute = async { self.instance_in_turn(key, compute).await.map(Arc::new) };
+        let compute = Context::current().unbounded().scope(compute);
         let found = self.instances.try_get_with(key, compute).await;
         found.map_err(|error: Arc<Error>| Error::clone(&error))
     }
 
+    async fn instance_in_turn<F>(&self, key: InstanceKey, compute: F) -> Result<EncodedInstance>
+    where
+        F: Future<Output = Result<EncodedInstance>>,
+    {
+        if !self.shared.store.is_shared() {
+            return compute.await;
+        }
+        let keys = SharedKeys::instance(key);
+        let held = match self.shared.turn_for_instance(&keys).await {
+            Turn::Found(instance) => return Ok(instance),
+            Turn::Ours(held) => held,
+        };
+        let instance = holding(&held, compute).await?;
+        self.shared.put_instance(&keys, &instance).await;
+        Ok(instance)
+    }
+
     /// Neighbors that were labelled before, at most as many as are asked for.
     pub async fn neighborhood(&self, question: &Question) -> Neighborhood {
-        let known = self.neighborhoods.get(&Key::neighborhood(question)).await.unwrap_or_default();
-        known.prefix(question.neighborhood.neighbor_count)
+        let wanted = question.neighborhood.neighbor_count;
+        let known = self.neighborhoods.get(&Key::neighborhood(question)).await;
+        let known = self.counted(Kind::Manifest, known).unwrap_or_default().prefix(wanted);
+        if known.len() == wanted || !self.shared.store.is_shared() {
+            return known;
+        }
+        self.shared.extend(question, known, wanted).await
     }
 
     /// Keeps labelled neighbors, unless more of them are known.
@@ -130,13 +121,22 @@ impl Memory {
         }
     }
 
-    /// A whole answer.
+    /// A whole answer that this process knows. What replicas share is found in [`Memory::turn`].
     pub async fn answer(&self, question: &Question) -> Option<Snapshot> {
-        self.answers.get(&Key::answer(question)).await
+        let known = self.answers.get(&Key::answer(question)).await;
+        self.counted(Kind::Answer, known)
     }
 
     /// Keeps a whole answer.
     pub async fn keep_answer(&self, question: &Question, snapshot: Snapshot) {
         self.answers.insert(Key::answer(question), snapshot).await;
+    }
+
+    fn counted<T>(&self, kind: Kind, known: Option<T>) -> Option<T> {
+        match known {
+            Some(_) => self.shared.lookups.hit(Tier::Process, kind),
+            None => self.shared.lookups.miss(Tier::Process, kind),
+        }
+        known
     }
 }

@@ -25,6 +25,13 @@ impl Chunk {
         }
     }
 
+    /// Adds neighbors of the same instance.
+    fn append(&mut self, other: Self) {
+        self.points.extend(other.points);
+        self.images.extend(&other.images).expect("all neighbors have the instance's shape");
+        self.logits.extend(other.logits);
+    }
+
     fn neighbor(&self, position: usize, index: u64, with_image: bool) -> Neighbor {
         Neighbor {
             index,
@@ -79,6 +86,25 @@ impl Neighborhood {
         prefix
     }
 
+    /// Neighbors `start..end` as one chunk, clipped to what is there; `None` if that is nothing.
+    pub fn range(&self, start: usize, end: usize) -> Option<Chunk> {
+        let mut range: Option<Chunk> = None;
+        let mut first = 0;
+        for chunk in &self.chunks {
+            let after = first + chunk.logits.len();
+            let (from, to) = (start.max(first), end.min(after));
+            if from < to {
+                let part = chunk.slice(from - first, to - first);
+                match &mut range {
+                    Some(range) => range.append(part),
+                    None => range = Some(part),
+                }
+            }
+            first = after;
+        }
+        range
+    }
+
     /// Neighbors `start..end` as resources, clipped to what is there.
     pub fn page(&self, start: usize, end: usize, with_images: bool) -> Vec<Neighbor> {
         let mut page = Vec::new();
@@ -103,11 +129,7 @@ impl Neighborhood {
         for (chunk, position) in all.filter(|(chunk, position)| inside(&chunk.points[*position])).take(limit) {
             let one = chunk.slice(position, position + 1);
             match selected.last_mut().filter(|last| last.logits.len() < chunk_size) {
-                Some(last) => {
-                    last.points.extend(one.points);
-                    last.images.extend(&one.images).expect("all neighbors have the instance's shape");
-                    last.logits.extend(one.logits);
-                }
+                Some(last) => last.append(one),
                 None => selected.push(one),
             }
         }
@@ -162,6 +184,15 @@ mod tests {
         assert_eq!(prefix.len(), 4);
         assert_eq!(prefix.page(0, 9, true), neighborhood().page(0, 4, true));
         assert_eq!(neighborhood().prefix(9), neighborhood());
+    }
+
+    #[test]
+    fn a_range_joins_chunks_and_is_clipped() {
+        let range = |start, end| neighborhood().range(start, end).map(|chunk| chunk.images.pixels().to_vec());
+        assert_eq!(range(1, 4), Some(vec![2, 3, 4]));
+        assert_eq!(range(3, 100), Some(vec![4, 5]));
+        assert_eq!(range(5, 6), None);
+        assert_eq!(range(2, 2), None);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use domain::{
 };
 use proto::{explanation::InstanceRequest, fields::under};
 
-use super::{Explanations, instance::check_gold_label, memory::teacher_digest};
-use crate::{explain::Question, upload};
+use super::{Explanations, OPERATION_PREFIX, instance::check_gold_label, memory::teacher_digest};
+use crate::{caller::Caller, explain::Question, upload};
 
 /// A request to explain.
 #[derive(Debug, Clone)]
@@ -75,11 +75,16 @@ impl Explanations {
     }
 
     /// Reads a new explanation.
-    pub(super) async fn question(&self, new: &NewExplanation, now: i64) -> Result<(Explanation, Question)> {
+    pub(super) async fn question(
+        &self,
+        caller: &Caller,
+        new: &NewExplanation,
+        now: i64,
+    ) -> Result<(Explanation, Question)> {
         let teacher = self.catalog.ready_teacher(&new.teacher).await?;
         let resolved = self.resolve(&teacher, new.instance.clone(), "instance").await?;
         let explanation = Explanation {
-            operation: format!("operations/explanation-{}", new.name.id()),
+            operation: format!("operations/{OPERATION_PREFIX}{}", new.name.id()),
             name: new.name.clone(),
             display_name: new.display_name.clone(),
             teacher: new.teacher.clone(),
@@ -89,6 +94,7 @@ impl Explanations {
             student_spec: new.student_spec.clone(),
             state: ExplanationState::Queued,
             stage: Stage::Encoding,
+            creator: caller.name.clone(),
             create_time: now,
             image: Some(resolved.image.clone()),
             gold_label: resolved.gold_label,

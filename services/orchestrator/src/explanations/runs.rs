@@ -7,6 +7,7 @@ use std::{
 };
 
 use domain::{Error, Result, Stage};
+use runtime::call::Context;
 use tokio::sync::watch;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -14,7 +15,7 @@ use tokio_util::{
 };
 use tracing::Instrument;
 
-use super::memory::{Key, Memory};
+use super::memory::{Key, Memory, Turn, holding};
 use crate::{
     explain::{Question, Snapshot, explain},
     ports::Models,
@@ -94,20 +95,51 @@ impl Runs {
             neighbor_count = question.neighborhood.neighbor_count,
         );
         let work = async move {
-            let answered = tokio::select! {
-                answered = explain(&models, &memory, &question, &progress) => answered,
-                () = cancelled.cancelled() => Err(Error::Cancelled),
+            let (answered, turn) = tokio::select! {
+                ended = answer_once(&models, &memory, &question, &progress) => ended,
+                () = cancelled.cancelled() => (Err(Error::Cancelled), Turn::Ours(None)),
             };
             let snapshot = progress.borrow().clone();
+            let is_whole = answered.is_ok() && snapshot.stage == Stage::Complete;
             if snapshot.instance.is_some() {
                 memory.keep_neighborhood(&question, snapshot.neighborhood.clone()).await;
             }
-            if answered.is_ok() && snapshot.stage == Stage::Complete {
-                memory.keep_answer(&question, snapshot).await;
+            if is_whole {
+                memory.keep_answer(&question, snapshot.clone()).await;
             }
             end.send_replace(Some(answered));
+            // Nobody here waits for this.
+            if let Turn::Ours(held) = turn {
+                memory.share(&question, &snapshot, is_whole, held).await;
+            }
         };
-        self.tasks.spawn(work.instrument(span));
+        // Whoever asked first lends its name to the run, but not its deadline.
+        let context = Context::current().unbounded();
+        self.tasks.spawn(context.scope(work.instrument(span)));
         Run { snapshots, outcome, _cancel_on_drop: Some(cancellation.drop_guard()) }
     }
+}
+
+/// Answers a question, unless another replica has answered it or is about to. The lease that others wait
+/// for is given back by the caller, when what was made is shared.
+async fn answer_once(
+    models: &Models,
+    memory: &Memory,
+    question: &Question,
+    progress: &watch::Sender<Snapshot>,
+) -> (Result<()>, Turn<()>) {
+    let held = match memory.turn(question, progress).await {
+        Turn::Found(answer) => {
+            progress.send_replace(answer);
+            return (Ok(()), Turn::Found(()));
+        }
+        Turn::Ours(held) => held,
+    };
+    let answered = holding(&held, async {
+        tokio::select! {
+            answered = explain(models, memory, question, progress) => answered,
+            () = memory.tell(question, progress.subscribe()) => Err(Error::unexpected("telling ends with the run")),
+        }
+    });
+    (answered.await, Turn::Ours(held))
 }

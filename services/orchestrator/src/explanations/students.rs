@@ -8,7 +8,10 @@ use prost::Message;
 use proto::{fields::under, raw::deeper::types::v1 as raw};
 
 use super::{Explanations, Live, chosen};
-use crate::ports::{DistillationAnswer, FitProgress};
+use crate::{
+    caller::Caller,
+    ports::{DistillationAnswer, FitProgress},
+};
 
 /// Students an explanation may have beside its first.
 const MAX_STUDENT_COUNT: usize = 100;
@@ -18,13 +21,29 @@ pub enum StudentUpdate {
     /// It is being fitted.
     Progress(FitProgress),
     /// It is done.
-    Student(Arc<Student>),
+    Student(MadeStudent),
+}
+
+/// A student and who asked for it.
+pub struct MadeStudent {
+    /// What it is.
+    pub student: Arc<Student>,
+    /// Who asked for it.
+    pub creator: String,
+}
+
+/// What is kept of a student beside its spec, in the same message: fields that the spec does not have.
+#[derive(Clone, PartialEq, Message)]
+struct Origin {
+    #[prost(string, tag = "1000")]
+    creator: String,
 }
 
 impl Explanations {
     /// Distills another student. Dropping the stream stops the fitting.
     pub async fn create_student(
         &self,
+        caller: &Caller,
         parent: &ResourceName,
         id: Option<String>,
         spec: StudentSpec,
@@ -45,17 +64,20 @@ impl Explanations {
                 description: format!("an explanation has at most {MAX_STUDENT_COUNT} students; create another one"),
             });
         }
-        let document = raw::StudentSpec::from(&spec).encode_to_vec();
-        let updates = under("spec", self.distill(live, name.clone(), spec).await)?;
+        let origin = Origin { creator: caller.name.clone() };
+        let document = [raw::StudentSpec::from(&spec).encode_to_vec(), origin.encode_to_vec()].concat();
+        let updates = under("spec", self.distill(live, name.clone(), spec, origin.creator).await)?;
         let store = Arc::clone(&self.documents);
         // Only a student that came about is on record; until then its name is reserved for this call.
         Ok(updates.then(move |update| {
-            let (store, path, document) = (Arc::clone(&store), document_path(&name), document.clone());
+            let (store, name, document) = (Arc::clone(&store), name.clone(), document.clone());
             let _held = &reserved;
             async move {
                 let update = update?;
-                if matches!(update, StudentUpdate::Student(_)) {
-                    store.put(&path, document).await?;
+                let is_made = matches!(update, StudentUpdate::Student(_));
+                // Another replica may have made one of this name meanwhile.
+                if is_made && !store.create(&document_path(&name), document).await? {
+                    return Err(Error::AlreadyExists { kind: "STUDENT", resource: name.to_string() });
                 }
                 Ok(update)
             }
@@ -63,10 +85,12 @@ impl Explanations {
     }
 
     /// All students of an explanation, the first one first, the others by name.
-    pub async fn students(&self, parent: &ResourceName) -> Result<Vec<Arc<Student>>> {
+    pub async fn students(&self, parent: &ResourceName) -> Result<Vec<MadeStudent>> {
         let live = self.get(parent).await?;
-        let mut students: Vec<_> =
-            live.students().into_iter().take_while(|student| student.name.id() == "default").collect();
+        let creator = live.current().creator.clone();
+        let first = live.students().into_iter().take_while(|student| student.name.id() == "default");
+        let mut students: Vec<MadeStudent> =
+            first.map(|student| MadeStudent { student, creator: creator.clone() }).collect();
         for path in self.documents.paths(&folder(parent)).await? {
             let id = path.rsplit('/').next().unwrap_or_default();
             students.push(self.student(&parent.child("students", id)?).await?);
@@ -75,18 +99,23 @@ impl Explanations {
     }
 
     /// A student. One that only its document is left of is fitted again.
-    pub async fn student(&self, name: &ResourceName) -> Result<Arc<Student>> {
+    pub async fn student(&self, name: &ResourceName) -> Result<MadeStudent> {
         let not_found = || Error::NotFound { kind: "STUDENT", resource: name.to_string() };
         let live = self.get(&name.parent().ok_or_else(not_found)?).await?;
+        let known = |live: &Live| live.students().into_iter().find(|student| student.name == *name);
         if name.id() == "default" {
             live.finished().await?;
-        }
-        if let Some(student) = live.students().into_iter().find(|student| student.name == *name) {
-            return Ok(student);
+            let creator = live.current().creator.clone();
+            return known(&live).map(|student| MadeStudent { student, creator }).ok_or_else(not_found);
         }
         let document = self.documents.get(&document_path(name)).await?.ok_or_else(not_found)?;
+        let origin = Origin::decode(document.as_slice()).map_err(Error::unexpected)?;
+        let creator = proto::catalog::creator(origin.creator);
+        if let Some(student) = known(&live) {
+            return Ok(MadeStudent { student, creator });
+        }
         let spec = raw::StudentSpec::decode(document.as_slice()).map_err(Error::unexpected)?;
-        let mut updates = Box::pin(self.distill(live, name.clone(), StudentSpec::try_from(spec)?).await?);
+        let mut updates = Box::pin(self.distill(live, name.clone(), StudentSpec::try_from(spec)?, creator).await?);
         while let Some(update) = updates.next().await {
             if let StudentUpdate::Student(student) = update? {
                 return Ok(student);
@@ -100,6 +129,7 @@ impl Explanations {
         live: Arc<Live>,
         name: ResourceName,
         spec: StudentSpec,
+        creator: String,
     ) -> Result<impl Stream<Item = Result<StudentUpdate>> + Send + use<>> {
         let (question, snapshot) = live.finished().await?;
         let instance =
@@ -121,7 +151,7 @@ impl Explanations {
                     // The service saw chosen neighbors; the resource says how they were chosen.
                     let student = Arc::new(Student { spec: spec.clone(), ..*student });
                     live.add_student(Arc::clone(&student));
-                    StudentUpdate::Student(student)
+                    StudentUpdate::Student(MadeStudent { student, creator: creator.clone() })
                 }
             })
         }))

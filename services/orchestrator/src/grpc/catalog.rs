@@ -3,8 +3,10 @@
 mod parse;
 pub(crate) mod present;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use domain::ResourceName;
+use domain::{Autoencoder, ResourceName, Teacher};
 use futures::{StreamExt, stream::BoxStream};
 use proto::{
     catalog::raw_confusion_matrix,
@@ -16,7 +18,7 @@ use proto::{
 use runtime::{call::Context, page::Page, status::from_error};
 use tonic::{Request, Response, Status};
 
-use crate::{activity, catalog::Catalog};
+use crate::{activity, caller::Caller, catalog::Catalog};
 
 /// The public face of the catalog.
 pub struct CatalogFace {
@@ -39,7 +41,8 @@ impl CatalogService for CatalogFace {
         let request = request.into_inner();
         let page = Page::parse(request.page_size, &request.page_token, &["datasets"]).map_err(from_error)?;
         let datasets = context.run(self.catalog.datasets()).await.map_err(from_error)?;
-        let (shown, next_page_token) = present::page(&datasets, |dataset| &dataset.name, &page, "datasets");
+        let (shown, next_page_token) =
+            present::page(&datasets, |dataset| dataset.name.to_string(), &page, &["datasets"]);
         Ok(Response::new(raw::ListDatasetsResponse { datasets: shown.map(Into::into).collect(), next_page_token }))
     }
 
@@ -51,29 +54,36 @@ impl CatalogService for CatalogFace {
     }
 
     async fn list_teachers(&self, request: Request<raw::ListTeachersRequest>) -> Answer<raw::ListTeachersResponse> {
+        let (context, caller) = (Context::of(&request), Caller::of(&request));
         let request = request.into_inner();
-        let page = Page::parse(request.page_size, &request.page_token, &["teachers"]).map_err(from_error)?;
-        let teachers: Vec<_> = self.catalog.models().teachers.into_values().collect();
-        let (shown, next_page_token) = present::page(&teachers, |teacher| &teacher.name, &page, "teachers");
+        let list = ["teachers", &caller.name];
+        let page = Page::parse(request.page_size, &request.page_token, &list).map_err(from_error)?;
+        context.run(self.catalog.listed()).await.map_err(from_error)?;
+        let mut teachers: Vec<_> = self.catalog.models().teachers.into_values().collect();
+        caller.own_first(&mut teachers, |teacher| &teacher.creator);
+        let key = |teacher: &Arc<Teacher>| present::key(teacher.creator == caller.name, &teacher.name);
+        let (shown, next_page_token) = present::page(&teachers, key, &page, &list);
         let teachers = shown.map(|teacher| (&**teacher).into()).collect();
         Ok(Response::new(raw::ListTeachersResponse { teachers, next_page_token }))
     }
 
     async fn get_teacher(&self, request: Request<raw::GetTeacherRequest>) -> Answer<raw::Teacher> {
+        let context = Context::of(&request);
         let name = parse::name(&request.get_ref().name, ResourceName::TEACHER).map_err(from_error)?;
-        let teacher = self.catalog.teacher(&name).map_err(from_error)?;
+        let teacher = context.run(self.catalog.teacher(&name)).await.map_err(from_error)?;
         Ok(Response::new((&*teacher).into()))
     }
 
     async fn create_teacher(&self, request: Request<raw::CreateTeacherRequest>) -> Answer<Operation> {
-        let new = parse::new_teacher(request.into_inner()).map_err(from_error)?;
+        let caller = Caller::of(&request);
+        let new = parse::new_teacher(request.into_inner(), caller).map_err(from_error)?;
         let operation = self.catalog.create_teacher(new).await.map_err(from_error)?;
         Ok(Response::new(present::operation(&self.catalog, &operation)))
     }
 
     async fn delete_teacher(&self, request: Request<raw::DeleteTeacherRequest>) -> Answer<()> {
         let name = parse::name(&request.get_ref().name, ResourceName::TEACHER).map_err(from_error)?;
-        self.catalog.delete_model(&name).await.map_err(from_error)?;
+        self.catalog.delete_model(&Caller::of(&request), &name).await.map_err(from_error)?;
         Ok(Response::new(()))
     }
 
@@ -81,29 +91,36 @@ impl CatalogService for CatalogFace {
         &self,
         request: Request<raw::ListAutoencodersRequest>,
     ) -> Answer<raw::ListAutoencodersResponse> {
+        let (context, caller) = (Context::of(&request), Caller::of(&request));
         let request = request.into_inner();
-        let page = Page::parse(request.page_size, &request.page_token, &["autoencoders"]).map_err(from_error)?;
-        let all: Vec<_> = self.catalog.models().autoencoders.into_values().collect();
-        let (shown, next_page_token) = present::page(&all, |model| &model.name, &page, "autoencoders");
+        let list = ["autoencoders", &caller.name];
+        let page = Page::parse(request.page_size, &request.page_token, &list).map_err(from_error)?;
+        context.run(self.catalog.listed()).await.map_err(from_error)?;
+        let mut all: Vec<_> = self.catalog.models().autoencoders.into_values().collect();
+        caller.own_first(&mut all, |model| &model.creator);
+        let key = |model: &Arc<Autoencoder>| present::key(model.creator == caller.name, &model.name);
+        let (shown, next_page_token) = present::page(&all, key, &page, &list);
         let autoencoders = shown.map(|model| (&**model).into()).collect();
         Ok(Response::new(raw::ListAutoencodersResponse { autoencoders, next_page_token }))
     }
 
     async fn get_autoencoder(&self, request: Request<raw::GetAutoencoderRequest>) -> Answer<raw::Autoencoder> {
+        let context = Context::of(&request);
         let name = parse::name(&request.get_ref().name, ResourceName::AUTOENCODER).map_err(from_error)?;
-        let autoencoder = self.catalog.autoencoder(&name).map_err(from_error)?;
+        let autoencoder = context.run(self.catalog.autoencoder(&name)).await.map_err(from_error)?;
         Ok(Response::new((&*autoencoder).into()))
     }
 
     async fn create_autoencoder(&self, request: Request<raw::CreateAutoencoderRequest>) -> Answer<Operation> {
-        let new = parse::new_autoencoder(request.into_inner()).map_err(from_error)?;
+        let caller = Caller::of(&request);
+        let new = parse::new_autoencoder(request.into_inner(), caller).map_err(from_error)?;
         let operation = self.catalog.create_autoencoder(new).await.map_err(from_error)?;
         Ok(Response::new(present::operation(&self.catalog, &operation)))
     }
 
     async fn delete_autoencoder(&self, request: Request<raw::DeleteAutoencoderRequest>) -> Answer<()> {
         let name = parse::name(&request.get_ref().name, ResourceName::AUTOENCODER).map_err(from_error)?;
-        self.catalog.delete_model(&name).await.map_err(from_error)?;
+        self.catalog.delete_model(&Caller::of(&request), &name).await.map_err(from_error)?;
         Ok(Response::new(()))
     }
 

@@ -19,7 +19,7 @@ use runtime::{call::Context, page::Page, status::from_error};
 use tonic::{Request, Response, Status};
 
 pub(crate) use self::present::operation;
-use crate::explanations::Explanations;
+use crate::{caller::Caller, explanations::Explanations};
 
 /// Students a page by default, and at most: each is about 100 KB.
 const STUDENT_PAGE_SIZES: (usize, usize) = (10, 20);
@@ -42,8 +42,9 @@ type Answer<T> = Result<Response<T>, Status>;
 impl ExplanationService for ExplanationsFace {
     async fn create_explanation(&self, request: Request<raw::CreateExplanationRequest>) -> Answer<Operation> {
         let context = Context::of(&request);
+        let caller = Caller::of(&request);
         let new = parse::new_explanation(request.into_inner()).map_err(from_error)?;
-        let live = context.run(self.explanations.create(new, now())).await.map_err(from_error)?;
+        let live = context.run(self.explanations.create(&caller, new, now())).await.map_err(from_error)?;
         Ok(Response::new(present::operation(&live.current())))
     }
 
@@ -83,18 +84,21 @@ impl ExplanationService for ExplanationsFace {
         request: Request<raw::ListExplanationsRequest>,
     ) -> Answer<raw::ListExplanationsResponse> {
         let context = Context::of(&request);
+        let caller = Caller::of(&request);
         let request = request.into_inner();
-        let arguments = ["explanations"];
+        let arguments = ["explanations", &caller.name];
         let page = Page::parse(request.page_size, &request.page_token, &arguments).map_err(from_error)?;
-        let all = context.run(self.explanations.list()).await.map_err(from_error)?;
+        let mut all = context.run(self.explanations.list()).await.map_err(from_error)?;
+        caller.own_first(&mut all, |explanation| &explanation.creator);
         let (shown, next_page_token) = present::page(&all, &page, page.size, &arguments).map_err(from_error)?;
         let explanations = shown.iter().map(present::without_maps).collect();
         Ok(Response::new(raw::ListExplanationsResponse { explanations, next_page_token }))
     }
 
     async fn delete_explanation(&self, request: Request<raw::DeleteExplanationRequest>) -> Answer<()> {
+        let caller = Caller::of(&request);
         let name = parse::explanation_name(&request.get_ref().name).map_err(from_error)?;
-        self.explanations.delete(&name).await.map_err(from_error)?;
+        self.explanations.delete(&caller, &name).await.map_err(from_error)?;
         Ok(Response::new(()))
     }
 
@@ -121,8 +125,10 @@ impl ExplanationService for ExplanationsFace {
 
     async fn create_student(&self, request: Request<raw::CreateStudentRequest>) -> Answer<Self::CreateStudentStream> {
         let context = Context::of(&request);
+        let caller = Caller::of(&request);
         let (parent, id, spec) = parse::new_student(request.into_inner()).map_err(from_error)?;
-        let updates = context.run(self.explanations.create_student(&parent, id, spec)).await.map_err(from_error)?;
+        let updates = self.explanations.create_student(&caller, &parent, id, spec);
+        let updates = context.run(updates).await.map_err(from_error)?;
         Ok(Response::new(updates.map(|update| update.map(present::student_update).map_err(from_error)).boxed()))
     }
 
@@ -143,7 +149,7 @@ impl ExplanationService for ExplanationsFace {
         let size = if request.page_size == 0 { default } else { page.size.min(most) };
         let all = context.run(self.explanations.students(&parent)).await.map_err(from_error)?;
         let (shown, next_page_token) = present::page(&all, &page, size, &arguments).map_err(from_error)?;
-        let students = shown.iter().map(|student| present::student(student)).collect();
+        let students = shown.iter().map(present::student).collect();
         Ok(Response::new(raw::ListStudentsResponse { students, next_page_token }))
     }
 

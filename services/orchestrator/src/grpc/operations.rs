@@ -17,10 +17,12 @@ use runtime::{
 use tonic::{Request, Response, Status};
 
 use super::{catalog::present, explanations};
-use crate::{catalog::Catalog, explanations::Explanations, operations::MAX_WAIT};
-
-/// Ids of operations that are explanations: `explanation-{x}`.
-const EXPLANATION_PREFIX: &str = "explanation-";
+use crate::{
+    caller::Caller,
+    catalog::Catalog,
+    explanations::{Explanations, OPERATION_PREFIX},
+    operations::MAX_WAIT,
+};
 
 /// The public face of operations.
 pub struct OperationsFace {
@@ -43,6 +45,7 @@ impl OperationsFace {
     async fn get(&self, work: &Work) -> Result<raw::Operation> {
         match work {
             Work::Training(name) => {
+                self.catalog.find_operation(name).await?;
                 let operation = self.catalog.operations().get(name)?;
                 Ok(present::operation(&self.catalog, &operation))
             }
@@ -56,6 +59,7 @@ impl OperationsFace {
     async fn wait(&self, work: &Work, timeout: Duration) -> Result<raw::Operation> {
         match work {
             Work::Training(name) => {
+                self.catalog.find_operation(name).await?;
                 let operation = self.catalog.operations().wait(name, timeout).await?;
                 Ok(present::operation(&self.catalog, &operation))
             }
@@ -69,19 +73,24 @@ impl OperationsFace {
         }
     }
 
-    /// All operations, newest first, without loss curves: `GetOperation` brings them.
-    async fn list(&self) -> Result<Vec<raw::Operation>> {
-        let mut all: Vec<(i64, raw::Operation)> = Vec::new();
+    /// All operations, the caller's own first, then newest first, without loss curves: `GetOperation` brings
+    /// them.
+    async fn list(&self, caller: &Caller) -> Result<Vec<raw::Operation>> {
+        self.catalog.refreshed().await;
+        let mut all: Vec<(i64, String, raw::Operation)> = Vec::new();
         for mut operation in self.catalog.operations().list() {
             operation.progress.loss_curve.clear();
-            all.push((operation.create_time, present::operation(&self.catalog, &operation)));
+            let raw = present::operation(&self.catalog, &operation);
+            all.push((operation.create_time, operation.creator, raw));
         }
         for explanation in self.explanations.list().await? {
-            all.push((explanation.create_time, explanations::operation(&explanation)));
+            let raw = explanations::operation(&explanation);
+            all.push((explanation.create_time, explanation.creator, raw));
         }
         // Stable: within a second each kind keeps its order.
-        all.sort_by_key(|(create_time, _)| Reverse(*create_time));
-        Ok(all.into_iter().map(|(_, operation)| operation).collect())
+        all.sort_by_key(|(create_time, ..)| Reverse(*create_time));
+        caller.own_first(&mut all, |(_, creator, _)| creator);
+        Ok(all.into_iter().map(|(_, _, operation)| operation).collect())
     }
 }
 
@@ -94,12 +103,13 @@ impl OperationsService for OperationsFace {
         request: Request<raw::ListOperationsRequest>,
     ) -> Answer<raw::ListOperationsResponse> {
         let context = Context::of(&request);
-        let page = parse_list(request.get_ref()).map_err(from_error)?;
-        let all = context.run(self.list()).await.map_err(from_error)?;
+        let caller = Caller::of(&request);
+        let arguments = ["operations", &caller.name];
+        let page = parse_list(request.get_ref(), &arguments).map_err(from_error)?;
+        let all = context.run(self.list(&caller)).await.map_err(from_error)?;
         let start = page.offset().map_err(from_error)?.min(all.len());
         let end = start.saturating_add(page.size).min(all.len());
-        let next_page_token =
-            if end < all.len() { page::token(&end.to_string(), &["operations"]) } else { String::new() };
+        let next_page_token = if end < all.len() { page::token(&end.to_string(), &arguments) } else { String::new() };
         let operations = all.into_iter().skip(start).take(end - start).map(without_response).collect();
         Ok(Response::new(raw::ListOperationsResponse { operations, next_page_token }))
     }
@@ -112,9 +122,10 @@ impl OperationsService for OperationsFace {
     }
 
     async fn delete_operation(&self, request: Request<raw::DeleteOperationRequest>) -> Answer<()> {
+        let caller = Caller::of(&request);
         let work = parse(&request.get_ref().name).map_err(from_error)?;
         let deleted = match &work {
-            Work::Training(name) => self.catalog.operations().delete(name),
+            Work::Training(name) => self.catalog.delete_operation(&caller, name).await,
             Work::Explanation(name) => self.get(&work).await.and(Err(Error::FailedPrecondition {
                 reason: "OPERATION_KEPT",
                 subject: request.get_ref().name.clone(),
@@ -125,9 +136,10 @@ impl OperationsService for OperationsFace {
     }
 
     async fn cancel_operation(&self, request: Request<raw::CancelOperationRequest>) -> Answer<()> {
+        let caller = Caller::of(&request);
         let cancelled = match parse(&request.get_ref().name).map_err(from_error)? {
-            Work::Training(name) => self.catalog.operations().cancel(&name),
-            Work::Explanation(name) => self.explanations.cancel(&name).await.map_err(as_operation),
+            Work::Training(name) => self.catalog.cancel_operation(&caller, &name).await,
+            Work::Explanation(name) => self.explanations.cancel(&caller, &name).await.map_err(as_operation),
         };
         cancelled.map(Response::new).map_err(from_error)
     }
@@ -142,7 +154,7 @@ impl OperationsService for OperationsFace {
 
 fn parse(name: &str) -> Result<Work> {
     let name = under("name", parse_name(name))?;
-    let Some(id) = name.id().strip_prefix(EXPLANATION_PREFIX) else { return Ok(Work::Training(name)) };
+    let Some(id) = name.id().strip_prefix(OPERATION_PREFIX) else { return Ok(Work::Training(name)) };
     let explanation = ResourceName::new(ResourceName::EXPLANATION, &[id]);
     explanation.map(Work::Explanation).map_err(|_| not_found(name.as_str()))
 }
@@ -165,13 +177,13 @@ fn parse_wait(request: &raw::WaitOperationRequest) -> Result<(Work, Duration)> {
     work.map(|work| (work, timeout)).ok_or_else(|| Error::unexpected("a missing value was not noted"))
 }
 
-fn parse_list(request: &raw::ListOperationsRequest) -> Result<Page> {
+fn parse_list(request: &raw::ListOperationsRequest, arguments: &[&str]) -> Result<Page> {
     let mut violations = Violations::default();
     violations.check(matches!(request.name.as_str(), "" | "operations"), "name", || {
         "is neither empty nor \"operations\"".to_owned()
     });
     violations.check(request.filter.is_empty(), "filter", || "is not supported: leave it empty".to_owned());
-    let page = violations.take("", Page::parse(request.page_size, &request.page_token, &["operations"]));
+    let page = violations.take("", Page::parse(request.page_size, &request.page_token, arguments));
     violations.finish()?;
     page.ok_or_else(|| Error::unexpected("a missing value was not noted"))
 }
@@ -189,7 +201,7 @@ fn as_operation(error: Error) -> Error {
     match error {
         Error::NotFound { resource, .. } => {
             let id = resource.rsplit('/').next().unwrap_or_default();
-            not_found(&format!("operations/{EXPLANATION_PREFIX}{id}"))
+            not_found(&format!("operations/{OPERATION_PREFIX}{id}"))
         }
         other => other,
     }

@@ -9,13 +9,22 @@ use super::{Operation, Operations};
 pub struct OperationHandle {
     operations: Operations,
     name: ResourceName,
-    cancellation: CancellationToken,
+    ends: Ends,
     is_over: bool,
 }
 
+/// What can end the work before its time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ends {
+    /// Somebody asked for it.
+    pub(super) cancelled: CancellationToken,
+    /// Another replica may work on it now.
+    pub(super) lost: CancellationToken,
+}
+
 impl OperationHandle {
-    pub(super) fn new(operations: Operations, name: ResourceName, cancellation: CancellationToken) -> Self {
-        Self { operations, name, cancellation, is_over: false }
+    pub(super) fn new(operations: Operations, name: ResourceName, ends: Ends) -> Self {
+        Self { operations, name, ends, is_over: false }
     }
 
     /// `operations/{o}`.
@@ -25,7 +34,12 @@ impl OperationHandle {
 
     /// Cancelled when somebody asked for the end. The owner stops and finishes with `Cancelled`.
     pub fn cancellation(&self) -> CancellationToken {
-        self.cancellation.clone()
+        self.ends.cancelled.clone()
+    }
+
+    /// Cancelled when another replica may work on it. The owner stops and [`OperationHandle::abandon`]s it.
+    pub fn loss(&self) -> CancellationToken {
+        self.ends.lost.clone()
     }
 
     /// As everybody sees it now; `None` once it is gone.
@@ -44,9 +58,16 @@ impl OperationHandle {
         self.operations.end(&self.name, outcome);
     }
 
-    /// Lets go without an end, because the process stops: the next process may resume it.
+    /// Lets go without an end: the process stops, or has lost its claim. Another one may resume it.
     pub fn abandon(mut self) {
         self.is_over = true;
+        self.operations.let_go(&self.name);
+    }
+
+    /// Takes it back: it never came about, and nobody has heard of it.
+    pub(crate) fn withdraw(mut self) {
+        self.is_over = true;
+        self.operations.withdraw(&self.name);
     }
 }
 

@@ -35,8 +35,10 @@ impl Operations {
         self.write_down().await.ok();
     }
 
-    /// Writes what has changed since the last time.
+    /// Writes what has changed since the last time. One write at a time, so that an older state of an
+    /// operation never comes after a newer one.
     pub async fn write_down(&self) -> Result<()> {
+        let _one_at_a_time = self.shared.writing.lock().await;
         let unwritten = self.registry().take_unwritten();
         let mut outcome = Ok(());
         for (name, operation) in unwritten {
@@ -45,11 +47,9 @@ impl Operations {
                 (Ok(()), Some(operation)) => self.shared.records.put_operation(&operation).await.map_err(Some),
                 (Ok(()), None) => self.shared.records.delete(&name).await.map_err(Some),
             };
-            if let Err(error) = written {
-                self.registry().put_back(name);
-                if let Some(error) = error {
-                    outcome = Err(error);
-                }
+            self.registry().written(name, written.is_ok());
+            if let Err(Some(error)) = written {
+                outcome = Err(error);
             }
         }
         outcome

@@ -1,21 +1,30 @@
 //! The operations in memory, by name and by age, and which of them the journal has yet to write.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use domain::{Error, Progress, ResourceName, Result};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::watch, time::Instant};
 
-use super::{MAX_OPERATION_COUNT, Operation};
+use super::{MAX_OPERATION_COUNT, Operation, handle::Ends};
+
+/// Progress within a phase is written down this often, for the other replicas.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// One operation with those who follow it.
 pub(super) struct Entry {
     /// Ascending with age: the larger, the newer.
     position: u64,
     state: watch::Sender<Operation>,
-    cancellation: CancellationToken,
-    /// Whether somebody in this process works on it.
+    ends: Ends,
+    /// Whether somebody in this process works on it, or has ended it.
     has_owner: bool,
+    /// When its record was last asked for.
+    noted_at: Instant,
+    /// Whether it was ever written down.
+    is_recorded: bool,
 }
 
 impl Entry {
@@ -28,7 +37,20 @@ impl Entry {
     }
 
     pub(super) fn cancel(&self) {
-        self.cancellation.cancel();
+        self.ends.cancelled.cancel();
+    }
+
+    pub(super) fn lose(&self) {
+        self.ends.lost.cancel();
+    }
+
+    pub(super) fn is_at_work(&self) -> bool {
+        self.has_owner && !self.is_done()
+    }
+
+    pub(super) fn is_of(&self, creator: &str) -> bool {
+        let state = self.state.borrow();
+        !state.is_done() && state.creator == creator
     }
 
     /// Whether it runs or has ended at `since` or later.
@@ -48,21 +70,22 @@ pub(super) struct Registry {
     next_position: u64,
     /// Written here, taken by the journal: names whose record is older than memory.
     unwritten: BTreeSet<ResourceName>,
+    /// What the journal is writing now.
+    in_writing: BTreeSet<ResourceName>,
+    /// Counts what was changed or written here, as against what was mirrored.
+    pub(super) write_count: u64,
 }
 
 impl Registry {
-    pub(super) fn new(mut recorded: Vec<Operation>) -> Self {
-        recorded.sort_by(|a, b| (a.create_time, &a.name).cmp(&(b.create_time, &b.name)));
-        let mut registry = Self {
+    pub(super) fn new() -> Self {
+        Self {
             entries: HashMap::new(),
             by_position: BTreeMap::new(),
             next_position: 0,
             unwritten: BTreeSet::new(),
-        };
-        for operation in recorded {
-            registry.push(operation, false);
+            in_writing: BTreeSet::new(),
+            write_count: 0,
         }
-        registry
     }
 
     pub(super) fn find(&self, name: &ResourceName) -> Option<&Entry> {
@@ -70,7 +93,7 @@ impl Registry {
     }
 
     /// Adds an operation that its caller owns. When all that are kept still run, the system is busy.
-    pub(super) fn insert(&mut self, operation: Operation) -> Result<CancellationToken> {
+    pub(super) fn insert(&mut self, operation: Operation) -> Result<Ends> {
         if self.entries.contains_key(&operation.name) {
             return Err(Error::AlreadyExists { kind: "OPERATION", resource: operation.name.to_string() });
         }
@@ -81,40 +104,100 @@ impl Registry {
             };
             self.remove(&name);
         }
+        self.write_count += 1;
         self.unwritten.insert(operation.name.clone());
         Ok(self.push(operation, true))
     }
 
-    fn push(&mut self, operation: Operation, has_owner: bool) -> CancellationToken {
-        let (name, cancellation) = (operation.name.clone(), CancellationToken::new());
+    fn push(&mut self, operation: Operation, has_owner: bool) -> Ends {
+        let (name, ends) = (operation.name.clone(), Ends::default());
         let position = self.next_position;
         self.next_position += 1;
         self.by_position.insert(position, name.clone());
         let state = watch::Sender::new(operation);
-        self.entries.insert(name, Entry { position, state, cancellation: cancellation.clone(), has_owner });
-        cancellation
+        let entry =
+            Entry { position, state, ends: ends.clone(), has_owner, noted_at: Instant::now(), is_recorded: !has_owner };
+        self.entries.insert(name, entry);
+        ends
     }
 
     /// Gives an operation that runs and has no owner to the caller.
-    pub(super) fn adopt(&mut self, name: &ResourceName) -> Option<CancellationToken> {
+    pub(super) fn adopt(&mut self, name: &ResourceName) -> Option<Ends> {
         let entry = self.entries.get_mut(name).filter(|entry| !entry.has_owner && !entry.is_done())?;
         entry.has_owner = true;
-        Some(entry.cancellation.clone())
+        entry.ends = Ends::default();
+        self.write_count += 1;
+        Some(entry.ends.clone())
     }
 
-    /// Operations that run and have no owner.
-    pub(super) fn orphans(&self) -> Vec<ResourceName> {
-        let is_orphan = |entry: &Entry| !entry.has_owner && !entry.is_done();
-        self.entries.iter().filter(|(_, entry)| is_orphan(entry)).map(|(name, _)| name.clone()).collect()
+    pub(super) fn let_go(&mut self, name: &ResourceName) {
+        if let Some(entry) = self.entries.get_mut(name).filter(|entry| !entry.is_done()) {
+            entry.has_owner = false;
+            self.write_count += 1;
+            // Its record is its next owner's, where there is one.
+            if entry.is_recorded {
+                self.unwritten.remove(name);
+            }
+        }
     }
 
-    /// Written down from phase to phase, with the loss curve so far: within a phase, the work itself knows
-    /// after a restart how far it was.
+    /// Operations that run and have no owner here, oldest first.
+    pub(super) fn unowned(&self) -> Vec<ResourceName> {
+        let is_unowned =
+            |name: &&ResourceName| self.entries.get(name).is_some_and(|entry| !entry.has_owner && !entry.is_done());
+        self.by_position.values().filter(is_unowned).cloned().collect()
+    }
+
+    /// See [`super::Operations::mirror`]. `Some(true)` if anything changed.
+    pub(super) fn mirror(
+        &mut self,
+        write_count: u64,
+        mut changed: Vec<Operation>,
+        all: &BTreeSet<ResourceName>,
+    ) -> Option<bool> {
+        if self.write_count != write_count {
+            return None;
+        }
+        let mut has_changed = false;
+        changed.sort_by(|a, b| (a.create_time, &a.name).cmp(&(b.create_time, &b.name)));
+        for operation in changed {
+            match self.entries.get(&operation.name) {
+                Some(entry) if entry.is_at_work() || self.is_pending(&operation.name) => {}
+                Some(entry) => {
+                    has_changed |= entry.state.send_if_modified(|known| {
+                        let differs = *known != operation;
+                        *known = operation;
+                        differs
+                    });
+                }
+                None => {
+                    self.push(operation, false);
+                    has_changed = true;
+                }
+            }
+        }
+        let is_gone = |(name, entry): &(&ResourceName, &Entry)| {
+            !all.contains(*name) && !entry.is_at_work() && !self.is_pending(name)
+        };
+        let gone: Vec<ResourceName> = self.entries.iter().filter(is_gone).map(|(name, _)| name.clone()).collect();
+        for name in gone {
+            self.drop_entry(&name);
+            has_changed = true;
+        }
+        Some(has_changed)
+    }
+
+    pub(super) fn is_pending(&self, name: &ResourceName) -> bool {
+        self.unwritten.contains(name) || self.in_writing.contains(name)
+    }
+
+    /// Written down with each phase, and every [`PROGRESS_INTERVAL`], with the loss curve so far.
     pub(super) fn report(&mut self, name: &ResourceName, progress: Progress) {
-        if let Some(entry) = self.entries.get(name).filter(|entry| !entry.is_done()) {
+        if let Some(entry) = self.entries.get_mut(name).filter(|entry| !entry.is_done()) {
             let is_next_phase = entry.state.borrow().progress.phase != progress.phase;
             entry.state.send_modify(|operation| operation.progress = progress);
-            if is_next_phase {
+            if is_next_phase || entry.noted_at.elapsed() >= PROGRESS_INTERVAL {
+                entry.noted_at = Instant::now();
                 self.unwritten.insert(name.clone());
             }
         }
@@ -127,14 +210,35 @@ impl Registry {
                 operation.end_time = Some(now);
             });
             self.unwritten.insert(name.clone());
+            self.write_count += 1;
         }
     }
 
-    pub(super) fn remove(&mut self, name: &ResourceName) {
-        if let Some(entry) = self.entries.remove(name) {
-            self.by_position.remove(&entry.position);
+    /// Removes an operation, and its record later.
+    fn remove(&mut self, name: &ResourceName) {
+        if self.drop_entry(name) {
             self.unwritten.insert(name.clone());
         }
+    }
+
+    pub(super) fn withdraw(&mut self, name: &ResourceName) {
+        self.remove(name);
+        self.write_count += 1;
+    }
+
+    /// Removes an operation that has no record.
+    pub(super) fn forget(&mut self, name: &ResourceName) {
+        self.drop_entry(name);
+        self.unwritten.remove(name);
+        self.write_count += 1;
+    }
+
+    fn drop_entry(&mut self, name: &ResourceName) -> bool {
+        let removed = self.entries.remove(name);
+        if let Some(entry) = &removed {
+            self.by_position.remove(&entry.position);
+        }
+        removed.is_some()
     }
 
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Entry> {
@@ -144,6 +248,7 @@ impl Registry {
     /// Takes what has yet to be written, each with its state, or `None` where it was removed.
     pub(super) fn take_unwritten(&mut self) -> Vec<(ResourceName, Option<Operation>)> {
         let names = std::mem::take(&mut self.unwritten);
+        self.in_writing.extend(names.iter().cloned());
         names
             .into_iter()
             .map(|name| {
@@ -153,8 +258,14 @@ impl Registry {
             .collect()
     }
 
-    /// Puts back what could not be written.
-    pub(super) fn put_back(&mut self, name: ResourceName) {
-        self.unwritten.insert(name);
+    /// Notes that a record was written, or puts back what could not be.
+    pub(super) fn written(&mut self, name: ResourceName, is_written: bool) {
+        self.in_writing.remove(&name);
+        self.write_count += 1;
+        if !is_written {
+            self.unwritten.insert(name);
+        } else if let Some(entry) = self.entries.get_mut(&name) {
+            entry.is_recorded = true;
+        }
     }
 }

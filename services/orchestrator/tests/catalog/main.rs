@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod activity;
+mod callers;
 mod reading;
+mod replicas;
 mod training;
 mod world;
 

@@ -1,8 +1,11 @@
 //! A system whose model services are played by the test: trainings go on when it lets them.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use artifacts::{Artifacts, Evaluation, IdxSplit, idx};
@@ -15,10 +18,13 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use orchestrator::{
     Services,
     bootstrap::Bootstrap,
+    caller::Callers,
     ports::{
         Autoencoders, Distillation, DistillationConfig, Models, NeighborChunk, Students, Teachers, TrainedAutoencoder,
         TrainedTeacher, Trainers, TrainingStream, TrainingUpdate,
     },
+    replicas::Timing,
+    store::MemoryStore,
 };
 use proto::{
     raw::{
@@ -28,13 +34,38 @@ use proto::{
     specs::AttributionRequest,
 };
 use runtime::channel::{Channel, in_process};
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::Semaphore,
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Gold labels of `datasets/tiny`, split `dev`.
 pub(crate) const GOLD: [u8; 6] = [0, 0, 0, 1, 1, 1];
 /// What the teacher of this world answers there: logits of label 1, label 0 being 0. It errs at 2 and 5.
 pub(crate) const ANSWERS: [f32; 6] = [-3.0, -0.5, 2.0, 4.0, 0.25, -1.0];
+
+/// Replicas that notice each other quickly: one that is dead is given up after 0.2 s.
+pub(crate) const TIMING: Timing = Timing { beat: Duration::from_millis(50) };
+
+/// The runtime of a system that will be killed.
+pub(crate) struct Doom(Option<Runtime>);
+
+impl Doom {
+    /// Ends every task where it is: no drain, no farewell.
+    pub(crate) fn kill(mut self) {
+        self.0.take().unwrap().shutdown_background();
+    }
+}
+
+impl Drop for Doom {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
 
 pub(crate) struct World {
     pub(crate) channel: Channel,
@@ -50,25 +81,42 @@ impl World {
     /// A system with the data set `datasets/tiny`.
     pub(crate) async fn new() -> Self {
         let artifacts = Artifacts::in_memory();
-        let names = vec!["no".to_owned(), "yes".to_owned()];
-        let splits = vec![split("train", &[0, 1]), split("dev", &GOLD)];
-        artifacts.import_idx(&dataset(), "Tiny", names, splits).await.unwrap();
+        import(&artifacts).await;
         Self::over(artifacts)
     }
 
-    /// A system over what another one left behind.
+    /// A system over what another one left behind, or beside it.
     pub(crate) fn over(artifacts: Artifacts) -> Self {
+        Self::with(artifacts, Callers::default())
+    }
+
+    /// A system that tells its callers apart.
+    pub(crate) fn with(artifacts: Artifacts, callers: Callers) -> Self {
+        Self::on(&Handle::current(), artifacts, callers)
+    }
+
+    /// A system whose tasks run on a runtime of their own, so that they can be killed.
+    pub(crate) fn doomed(artifacts: Artifacts) -> (Self, Doom) {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let world = Self::on(runtime.handle(), artifacts, Callers::default());
+        (world, Doom(Some(runtime)))
+    }
+
+    fn on(runtime: &Handle, artifacts: Artifacts, callers: Callers) -> Self {
         let trainers = Arc::new(PlayedTrainers::new(artifacts.clone()));
         let services = Services {
             artifacts: artifacts.clone(),
             trainers: trainers.clone(),
             models: Models { teachers: Arc::new(Absent), autoencoders: Arc::new(Absent), students: Arc::new(Absent) },
+            store: Arc::new(MemoryStore::default()),
             page_folder: None,
             bootstrap: Bootstrap::default(),
+            callers,
+            timing: TIMING,
         };
         let (channel, incoming) = in_process("orchestrator");
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(orchestrator::serve(services, incoming, shutdown.clone()));
+        let serving = runtime.spawn(orchestrator::serve(services, incoming, shutdown.clone()));
         let catalog = CatalogServiceClient::new(channel.clone());
         let operations = OperationsClient::new(channel.clone());
         Self { channel, catalog, operations, trainers, artifacts, shutdown, serving }
@@ -100,6 +148,13 @@ impl World {
         let name = format!("teachers/{id}");
         self.catalog.clone().get_teacher(raw::GetTeacherRequest { name }).await.unwrap().into_inner()
     }
+}
+
+/// Puts `datasets/tiny` there.
+pub(crate) async fn import(artifacts: &Artifacts) {
+    let names = vec!["no".to_owned(), "yes".to_owned()];
+    let splits = vec![split("train", &[0, 1]), split("dev", &GOLD)];
+    artifacts.import_idx(&dataset(), "Tiny", names, splits).await.unwrap();
 }
 
 pub(crate) fn dataset() -> ResourceName {

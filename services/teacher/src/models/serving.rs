@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{Error, Heatmap, Image, ImageBatch, Logits, ResourceName, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use runtime::{
-    engine::{Engine, EngineConfig},
+    engine::{Engine, EngineConfig, QueueConfig},
     gate::Gate,
 };
 
@@ -41,9 +41,14 @@ pub struct Classified {
 
 impl Serving {
     /// Opens a teacher on a thread of its own and warms it.
-    pub(super) async fn start(workshop: Arc<dyn Workshop>, gate: Gate, teacher: &ResourceName) -> Result<Arc<Self>> {
+    pub(super) async fn start(
+        workshop: Arc<dyn Workshop>,
+        queue: QueueConfig,
+        gate: Gate,
+        teacher: &ResourceName,
+    ) -> Result<Arc<Self>> {
         let name = teacher.clone();
-        let config = EngineConfig::new(format!("teacher {}", teacher.id()), workshop.batch_size().max(1));
+        let config = EngineConfig::queued(format!("teacher {}", teacher.id()), workshop.batch_size().max(1), queue);
         let (report, described) = tokio::sync::oneshot::channel();
         let engine = Engine::start(config, gate, move || {
             let classifier = workshop.open(&name)?;

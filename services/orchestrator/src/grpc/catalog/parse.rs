@@ -8,6 +8,7 @@ use proto::{
 use runtime::page::Page;
 
 use crate::{
+    caller::Caller,
     catalog::{Catalog, ExampleFilter, ExampleOrder, ExampleQuery, NewAutoencoder, NewTeacher, check_identity},
     grpc::fingerprint::fingerprint,
 };
@@ -17,7 +18,7 @@ pub(super) fn name(text: &str, collections: &[&str]) -> Result<ResourceName> {
     under("name", ResourceName::parse(text, collections))
 }
 
-pub(super) fn new_teacher(mut request: raw::CreateTeacherRequest) -> Result<NewTeacher> {
+pub(super) fn new_teacher(mut request: raw::CreateTeacherRequest, caller: Caller) -> Result<NewTeacher> {
     let request_id = std::mem::take(&mut request.request_id);
     let fingerprint = fingerprint("CreateTeacher", &request);
     match required_from::<_, TeacherRecipe>("recipe", request.recipe) {
@@ -27,6 +28,7 @@ pub(super) fn new_teacher(mut request: raw::CreateTeacherRequest) -> Result<NewT
             recipe,
             request_id,
             fingerprint,
+            caller,
         }),
         Err(error) => {
             let id = ("teacher_id", request.teacher_id.as_str());
@@ -35,7 +37,7 @@ pub(super) fn new_teacher(mut request: raw::CreateTeacherRequest) -> Result<NewT
     }
 }
 
-pub(super) fn new_autoencoder(mut request: raw::CreateAutoencoderRequest) -> Result<NewAutoencoder> {
+pub(super) fn new_autoencoder(mut request: raw::CreateAutoencoderRequest, caller: Caller) -> Result<NewAutoencoder> {
     let request_id = std::mem::take(&mut request.request_id);
     let fingerprint = fingerprint("CreateAutoencoder", &request);
     match required_from::<_, AutoencoderRecipe>("recipe", request.recipe) {
@@ -45,6 +47,7 @@ pub(super) fn new_autoencoder(mut request: raw::CreateAutoencoderRequest) -> Res
             recipe,
             request_id,
             fingerprint,
+            caller,
         }),
         Err(error) => {
             let id = ("autoencoder_id", request.autoencoder_id.as_str());

@@ -22,20 +22,24 @@ use crate::{
     operations::Operation,
 };
 
-/// The part of a sorted list that a page shows, and the token of the next. Cursors are names, so that a
-/// resource that comes or goes meanwhile moves no other from page to page.
+/// Orders a list by whose and by name.
+pub(super) fn key(is_own: bool, name: &ResourceName) -> String {
+    format!("{} {name}", u8::from(!is_own))
+}
+
+/// The part of a list that a page shows, and the token of the next. Items are in the order of their keys, which
+/// are the cursors, so that a resource that comes or goes meanwhile moves no other from page to page.
 pub(super) fn page<'a, T>(
     all: &'a [T],
-    name: impl Fn(&T) -> &ResourceName,
+    key: impl Fn(&T) -> String,
     page: &Page,
-    list: &str,
+    list: &[&str],
 ) -> (std::slice::Iter<'a, T>, String) {
-    let start =
-        page.after.as_ref().map_or(0, |after| all.partition_point(|item| name(item).as_str() <= after.as_str()));
+    let start = page.after.as_ref().map_or(0, |after| all.partition_point(|item| key(item) <= *after));
     let end = start.saturating_add(page.size).min(all.len());
     let shown = &all[start..end];
     let token = match shown.last() {
-        Some(last) if end < all.len() => page::token(name(last).as_str(), &[list]),
+        Some(last) if end < all.len() => page::token(&key(last), list),
         _ => String::new(),
     };
     (shown.iter(), token)
@@ -57,6 +61,7 @@ pub(crate) fn operation(catalog: &Catalog, operation: &Operation) -> longrunning
         target: operation.target.to_string(),
         progress: Some((&operation.progress).into()),
         create_time: timestamp(operation.create_time),
+        creator: operation.creator.clone(),
     };
     let result = operation.outcome.clone().map(|outcome| match outcome.and_then(|()| model(catalog, operation)) {
         Ok(response) => Outcome::Response(response),
@@ -73,10 +78,10 @@ pub(crate) fn operation(catalog: &Catalog, operation: &Operation) -> longrunning
 /// What a training made; it may have been deleted since.
 fn model(catalog: &Catalog, operation: &Operation) -> Result<Any, Error> {
     if operation.target.as_str().starts_with("teachers/") {
-        let teacher = catalog.teacher(&operation.target)?;
+        let teacher = catalog.known_teacher(&operation.target)?;
         Ok(any("deeper.catalog.v1.Teacher", &raw::Teacher::from(&*teacher)))
     } else {
-        let autoencoder = catalog.autoencoder(&operation.target)?;
+        let autoencoder = catalog.known_autoencoder(&operation.target)?;
         Ok(any("deeper.catalog.v1.Autoencoder", &raw::Autoencoder::from(&*autoencoder)))
     }
 }
@@ -112,5 +117,6 @@ fn operation_activity(operation: &Operation) -> raw::OperationActivity {
         done: operation.is_done(),
         error,
         progress: Some((&operation.progress).into()),
+        creator: operation.creator.clone(),
     }
 }

@@ -1,6 +1,6 @@
 //! Answers of `ExplanationService`.
 
-use domain::{Attribution, Error, Explanation, ExplanationState, Result, Student};
+use domain::{Attribution, Error, Explanation, ExplanationState, Result};
 use prost::Message;
 use prost_types::Any;
 use proto::{
@@ -13,7 +13,7 @@ use proto::{
 };
 use runtime::page::{self, Page};
 
-use crate::explanations::{DecodedImage, StudentUpdate};
+use crate::explanations::{DecodedImage, MadeStudent, StudentUpdate};
 
 /// Bytes of one page of neighbors, well under the largest message.
 const NEIGHBOR_PAGE_BYTES: usize = 2 << 20;
@@ -70,8 +70,9 @@ pub(super) fn without_maps(explanation: &Explanation) -> raw::Explanation {
     raw::Explanation { student: None, ..raw::Explanation::from(explanation) }
 }
 
-pub(super) fn student(student: &Student) -> raw::Student {
-    raw::Student { name: student.name.to_string(), fitted: Some(student.into()) }
+pub(super) fn student(made: &MadeStudent) -> raw::Student {
+    let student = &*made.student;
+    raw::Student { name: student.name.to_string(), fitted: Some(student.into()), creator: made.creator.clone() }
 }
 
 pub(super) fn student_update(update: StudentUpdate) -> raw::CreateStudentResponse {
