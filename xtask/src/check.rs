@@ -9,8 +9,13 @@ use std::time::{Duration, Instant};
 /// The native workspace with libtorch, as clippy, the build and the tests all name it: with one and the same
 /// choice of packages and features nothing is compiled twice. xtask is left out, because it is compiled already,
 /// with features that would differ in such company.
-pub(crate) const NATIVE: [&str; 5] =
-    ["--workspace", "--exclude", "xtask", "--features", "artifacts/cloud,teacher/torch,vae/torch,integration-tests/torch"];
+pub(crate) const NATIVE: [&str; 5] = [
+    "--workspace",
+    "--exclude",
+    "xtask",
+    "--features",
+    "artifacts/cloud,teacher/torch,vae/torch,integration-tests/torch",
+];
 
 /// The advisory database is small; a fetch that takes longer has met a closed network.
 const ADVISORY_FETCH_LIMIT: Duration = Duration::from_secs(60);
