@@ -4,7 +4,7 @@
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use domain::Result;
-use orchestrator::Services;
+use orchestrator::{Services, hosts::Hosts};
 use proto::raw::{
     deeper::{catalog::v1 as catalog, types::v1 as types},
     google::longrunning::{Operation, operation},
@@ -168,9 +168,10 @@ async fn serve(world: World, page_folder: Option<PathBuf>) -> Result<Sandbox> {
     let (student, student_calls) = channel::in_process("student");
     let students = tokio::spawn(student::serve(Gate::new(), student_calls, stop("student")));
 
-    let services = Services { page_folder, ..Services::connected(world.artifacts.clone(), teacher, vae, student) };
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(domain::Error::unexpected)?;
     let address = listener.local_addr().map_err(domain::Error::unexpected)?;
+    let connected = Services::connected(world.artifacts.clone(), teacher, vae, student);
+    let services = Services { page_folder, hosts: Hosts::new(&[], address), ..connected };
     let orchestrator = tokio::spawn(orchestrator::serve(services, tcp(listener), stop("orchestrator")));
 
     let api = Api::over(channel::connect("orchestrator", &format!("http://{address}"))?);

@@ -19,6 +19,10 @@ pub use vae::VaeClient;
 fn failed(service: &'static str) -> impl Fn(Status) -> Error {
     move |status| match status::to_error(&status) {
         Error::UpstreamUnavailable { .. } => Error::UpstreamUnavailable { service: service.to_owned() },
+        // What they could not read, or were not to be asked under, is ours: users do not speak to them.
+        told @ (Error::MalformedRequest { .. } | Error::MessageTooLarge { .. } | Error::HostNotAllowed { .. }) => {
+            Error::unexpected(format!("the {service} service: {told}"))
+        }
         other => other,
     }
 }

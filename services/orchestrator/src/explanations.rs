@@ -3,10 +3,12 @@
 
 pub mod chosen;
 pub mod instance;
+mod known;
 mod live;
 mod looks;
 pub mod memory;
 pub mod neighborhood;
+mod outcomes;
 pub mod questions;
 pub mod runs;
 mod students;
@@ -91,7 +93,7 @@ impl Explanations {
         let document = self.documents.get(name.as_str()).await?;
         let document = document.ok_or_else(|| not_found(name))?;
         let explanation = read_document(&document)?;
-        if !matches!(explanation.state, ExplanationState::Queued | ExplanationState::Running) {
+        if matches!(explanation.state, ExplanationState::Failed(_) | ExplanationState::Cancelled) {
             return Ok(self.find_live(name).unwrap_or_else(|| self.keep(Live::ended(explanation))));
         }
         let question = self.question_again(&explanation).await?;
@@ -104,12 +106,17 @@ impl Explanations {
 
     /// All explanations, newest first, as they were asked for or are now.
     pub async fn list(&self) -> Result<Vec<Explanation>> {
+        self.list_as(|live| Some(Explanation::clone(&live.current()))).await
+    }
+
+    /// All explanations, newest first, each as `now` tells it or else as its document does.
+    async fn list_as(&self, now: impl Fn(&Live) -> Option<Explanation>) -> Result<Vec<Explanation>> {
         let live: HashMap<ResourceName, Arc<Live>> =
             self.lock_live().iter().map(|live| (live.name().clone(), Arc::clone(live))).collect();
         let mut all = Vec::new();
         for document in self.documents.list(FOLDER).await? {
             let stored = read_document(&document)?;
-            let current = live.get(&stored.name).map(|live| Explanation::clone(&live.current()));
+            let current = live.get(&stored.name).and_then(|live| now(live));
             all.push(current.unwrap_or(stored));
         }
         all.sort_by(|a, b| b.create_time.cmp(&a.create_time).then_with(|| a.name.cmp(&b.name)));
@@ -134,30 +141,15 @@ impl Explanations {
         self.documents.delete(name.as_str()).await
     }
 
-    /// Asks an explanation to stop; one that is done stays as it is.
-    pub async fn cancel(&self, name: &ResourceName) -> Result<()> {
-        self.get(name).await?.cancel();
-        Ok(())
-    }
-
     fn begin(&self, explanation: Explanation, question: crate::explain::Question) -> Arc<Live> {
         let live = self.keep(Live::begun(explanation, question.clone()));
         let (runs, running) = (self.runs.clone(), Arc::clone(&live));
-        let (documents, naming) = (Arc::clone(&self.documents), Arc::clone(&self.creating));
+        let all = self.clone();
         let span = tracing::info_span!(parent: None, "explanation", explanation.name = %live.name());
         runtime::telemetry::continue_trace(&span);
         let work = async move {
             running.follow(runs, question).await;
-            let ended = running.current();
-            // A deletion is not undone by the end that it brings about.
-            let _undisturbed = naming.lock().await;
-            // A success is computed again on demand; how else it ended cannot be.
-            if !matches!(ended.state, ExplanationState::Succeeded) && !running.is_forgotten() {
-                let document = raw::Explanation::from(&spec_of(&ended)).encode_to_vec();
-                if let Err(error) = documents.put(ended.name.as_str(), document).await {
-                    tracing::warn!(explanation.name = %ended.name, %error, "the end of an explanation was not stored");
-                }
-            }
+            all.record_end(&running).await;
         };
         self.tasks.spawn(work.instrument(span));
         live
@@ -214,17 +206,4 @@ fn not_found(name: &ResourceName) -> Error {
 fn read_document(bytes: &[u8]) -> Result<Explanation> {
     let decoded = raw::Explanation::decode(bytes).map_err(Error::unexpected)?;
     Explanation::try_from(decoded).map_err(|error| Error::unexpected(format!("a stored explanation: {error}")))
-}
-
-/// What cannot be recomputed of an explanation.
-fn spec_of(explanation: &Explanation) -> Explanation {
-    Explanation {
-        image: None,
-        soft_labels: None,
-        latent: None,
-        reconstruction: None,
-        student: None,
-        labeled_neighbor_count: 0,
-        ..explanation.clone()
-    }
 }

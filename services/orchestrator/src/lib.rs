@@ -10,6 +10,7 @@ mod documents;
 pub mod explain;
 pub mod explanations;
 pub mod grpc;
+pub mod hosts;
 pub mod library;
 pub mod operations;
 pub mod ports;
@@ -20,7 +21,7 @@ mod web;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use artifacts::Artifacts;
-use domain::Result;
+use domain::{Error, Result};
 use proto::raw::{
     DESCRIPTORS,
     deeper::{
@@ -43,6 +44,7 @@ use self::{
     clients::{StudentClient, TeacherClient, TrainerClient, VaeClient},
     explanations::Explanations,
     grpc::{catalog::CatalogFace, explanations::ExplanationsFace, operations::OperationsFace},
+    hosts::Hosts,
     library::StoredLibrary,
     operations::Operations,
     ports::{Clock, Models, Records, Trainers},
@@ -65,12 +67,14 @@ pub struct Services {
     pub models: Models,
     /// Folder of the built page; without it only the API is served.
     pub page_folder: Option<PathBuf>,
+    /// Names that requests may be addressed to.
+    pub hosts: Hosts,
     /// What a fresh system starts with.
     pub bootstrap: Bootstrap,
 }
 
 impl Services {
-    /// The other services behind these channels; no page, and nothing to start with.
+    /// The other services behind these channels; no page, every host name, and nothing to start with.
     pub fn connected(artifacts: Artifacts, teacher: Channel, vae: Channel, student: Channel) -> Self {
         Self {
             artifacts,
@@ -81,6 +85,7 @@ impl Services {
                 students: Arc::new(StudentClient::new(student)),
             },
             page_folder: None,
+            hosts: Hosts::any(),
             bootstrap: Bootstrap::default(),
         }
     }
@@ -88,7 +93,7 @@ impl Services {
 
 /// Serves until `shutdown` is cancelled or the connections end. Trainings that ran before are resumed.
 pub async fn serve(services: Services, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
-    let Services { artifacts, trainers, models, page_folder, bootstrap } = services;
+    let Services { artifacts, trainers, models, page_folder, hosts, bootstrap } = services;
     // Trainings and watches also end when the connections do.
     let stop = shutdown.child_token();
     let clock: Clock = Arc::new(|| jiff::Timestamp::now().as_second());
@@ -119,7 +124,7 @@ pub async fn serve(services: Services, incoming: impl Connections, shutdown: Can
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add(OperationsServer::new(OperationsFace::new(catalog.clone(), explanations)))
-        .with_web(move |grpc| web::router(grpc, page_folder));
+        .with_web(move |grpc| web::router(grpc, page_folder, hosts));
     let outcome = server.serve(incoming, shutdown).await;
 
     stop.cancel();
@@ -158,5 +163,6 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         channel::connect("student", &config.student_address)?,
     );
     let bootstrap = Bootstrap::mnist(config.mnist_dir, config.bootstrap_teacher);
-    serve(Services { page_folder: config.page_dir, bootstrap, ..connected }, tcp(listener), shutdown).await
+    let hosts = Hosts::new(&config.allowed_hosts, listener.local_addr().map_err(Error::unexpected)?);
+    serve(Services { page_folder: config.page_dir, hosts, bootstrap, ..connected }, tcp(listener), shutdown).await
 }

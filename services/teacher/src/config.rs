@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, ValueEnum};
-use domain::{ResourceName, Result, Violations};
+use domain::{ResourceName, Result};
+use runtime::readiness::served_models;
 
 /// The teacher service: trains classifiers, answers logits and attributions.
 #[derive(Debug, Clone, Parser)]
@@ -103,11 +104,7 @@ impl Config {
 
     /// The teachers of `serve_models`.
     pub fn serve_models(&self) -> Result<Vec<ResourceName>> {
-        let mut violations = Violations::default();
-        let parse = |name: &String| violations.take("--serve-models", ResourceName::parse(name, ResourceName::TEACHER));
-        let names = self.serve_models.iter().filter_map(parse).collect();
-        violations.finish()?;
-        Ok(names)
+        served_models(&self.serve_models, ResourceName::TEACHER)
     }
 }
 

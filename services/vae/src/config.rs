@@ -4,18 +4,19 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use artifacts::Artifacts;
-use domain::{Result, Violations};
+use domain::{ResourceName, Result, Violations};
 use runtime::{
     config::{Validate, cpu_count},
     gate::Gate,
     long::TrainingQueue,
+    readiness::served_models,
     server,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use torch::DeviceChoice;
 
-use crate::{serve, stored::StoredModels};
+use crate::{serve_warm, stored::StoredModels};
 
 /// What the last checkpoint may take when the process stops.
 const CHECKPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -30,6 +31,10 @@ pub struct Config {
     /// Folder of the artifact store: data sets, checkpoints.
     #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts")]
     pub artifacts: PathBuf,
+    /// Autoencoders that must be warm before this process says that it is SERVING:
+    /// `autoencoders/a,autoencoders/b`.
+    #[arg(long, env = "DEEPER_SERVE_MODELS", value_delimiter = ',')]
+    pub serve_models: Vec<String>,
     /// Threads of one computation; all CPUs by default. Answers may differ in the last bit between counts.
     #[arg(long, env = "DEEPER_THREADS", default_value_t = cpu_count())]
     pub threads: usize,
@@ -41,7 +46,13 @@ pub struct Config {
 impl Config {
     /// One thread on the CPU, artifacts in `artifacts`, a port that the system chooses.
     pub fn for_testing(artifacts: PathBuf) -> Self {
-        Self { listen: ([127, 0, 0, 1], 0).into(), artifacts, threads: 1, device: DeviceChoice::Cpu }
+        let listen = ([127, 0, 0, 1], 0).into();
+        Self { listen, artifacts, serve_models: Vec::new(), threads: 1, device: DeviceChoice::Cpu }
+    }
+
+    /// The autoencoders of `serve_models`.
+    pub fn serve_models(&self) -> Result<Vec<ResourceName>> {
+        served_models(&self.serve_models, ResourceName::AUTOENCODER)
     }
 }
 
@@ -52,6 +63,7 @@ impl Validate for Config {
             format!("{} is outside 1 to 1024", self.threads)
         });
         violations.take("--device", self.device.device());
+        violations.take("", self.serve_models());
         violations.finish()
     }
 }
@@ -64,10 +76,28 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let trainings = TrainingQueue::new(gate.clone());
     let device = config.device.device()?;
     let models = StoredModels::new(artifacts, gate, trainings.clone(), device, config.threads);
-    let outcome = serve(Arc::new(models), server::tcp(listener), shutdown).await;
+    let outcome = serve_warm(Arc::new(models), &config.serve_models()?, server::tcp(listener), shutdown).await;
     // The training that the end of the calls has cancelled may be writing its last checkpoint.
     if tokio::time::timeout(CHECKPOINT_PATIENCE, trainings.idle()).await.is_err() {
         tracing::warn!("a training did not stop in time; its last checkpoint stands");
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_autoencoder_is_refused_beside_all_else_that_is_wrong() {
+        let arguments = ["vae", "--threads", "0", "--serve-models", "autoencoders/a,teachers/b"].map(Into::into);
+        let Err(runtime::config::Rejected::Mistakes(mistakes)) = runtime::config::parse::<Config>(arguments) else {
+            panic!("nothing was wrong");
+        };
+        let fields: Vec<&str> = mistakes.iter().map(|mistake| mistake.field.as_str()).collect();
+        assert_eq!(fields, ["--threads", "--serve-models"], "{mistakes}");
+        let arguments = ["vae", "--serve-models", "autoencoders/a"].map(Into::into);
+        let config: Config = runtime::config::parse(arguments).unwrap();
+        assert_eq!(config.serve_models().unwrap()[0].id(), "a");
+    }
 }

@@ -20,8 +20,11 @@ const INSTANCE_COUNT: u64 = 4_096;
 /// Bytes of labelled neighbors kept, about 250 neighborhoods of 1,000 MNIST images.
 const NEIGHBORHOOD_BYTES: u64 = 256 << 20;
 
-/// Finished explanations kept; each is about 130 kilobytes and shares its neighbors with the above.
-const ANSWER_COUNT: u64 = 512;
+/// Bytes of finished explanations kept. One that has just ended shares its neighbors with the above; they are
+/// counted here too, since they live on where the other cache has let them go.
+const ANSWER_BYTES: u64 = 256 << 20;
+/// What an answer holds beside its neighbors: at most six students of ten maps.
+const STUDENTS_BYTES: usize = 256 << 10;
 
 /// A blake3 hash of everything that determines a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,10 +99,13 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         let weigher = |_: &Key, value: &Neighborhood| u32::try_from(value.byte_count()).unwrap_or(u32::MAX);
+        let answer_weigher = |_: &Key, value: &Snapshot| {
+            u32::try_from(STUDENTS_BYTES + value.neighborhood.byte_count()).unwrap_or(u32::MAX)
+        };
         Self {
             instances: Cache::new(INSTANCE_COUNT),
             neighborhoods: Cache::builder().max_capacity(NEIGHBORHOOD_BYTES).weigher(weigher).build(),
-            answers: Cache::new(ANSWER_COUNT),
+            answers: Cache::builder().max_capacity(ANSWER_BYTES).weigher(answer_weigher).build(),
         }
     }
 }

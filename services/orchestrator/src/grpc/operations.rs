@@ -47,8 +47,8 @@ impl OperationsFace {
                 Ok(present::operation(&self.catalog, &operation))
             }
             Work::Explanation(name) => {
-                let live = self.explanations.get(name).await.map_err(as_operation)?;
-                Ok(explanations::operation(&live.current()))
+                let explanation = self.explanations.outcome(name).await.map_err(as_operation)?;
+                Ok(explanations::operation(&explanation))
             }
         }
     }
@@ -60,6 +60,10 @@ impl OperationsFace {
                 Ok(present::operation(&self.catalog, &operation))
             }
             Work::Explanation(name) => {
+                let explanation = self.explanations.outcome(name).await.map_err(as_operation)?;
+                if explanation.is_done() {
+                    return Ok(explanations::operation(&explanation));
+                }
                 let live = self.explanations.get(name).await.map_err(as_operation)?;
                 let mut states = live.watch();
                 // Whether it ended or the time did, the latest state is the answer.
@@ -76,7 +80,7 @@ impl OperationsFace {
             operation.progress.loss_curve.clear();
             all.push((operation.create_time, present::operation(&self.catalog, &operation)));
         }
-        for explanation in self.explanations.list().await? {
+        for explanation in self.explanations.outcomes().await? {
             all.push((explanation.create_time, explanations::operation(&explanation)));
         }
         // Stable: within a second each kind keeps its order.

@@ -64,6 +64,7 @@ impl World {
             trainers: trainers.clone(),
             models: Models { teachers: Arc::new(Absent), autoencoders: Arc::new(Absent), students: Arc::new(Absent) },
             page_folder: None,
+            hosts: orchestrator::hosts::Hosts::any(),
             bootstrap: Bootstrap::default(),
         };
         let (channel, incoming) = in_process("orchestrator");
