@@ -13,9 +13,6 @@ use super::{
 pub struct TrustCardProps {
     /// Measured on neighbors the student has not seen.
     pub fidelity: Fidelity,
-    /// `sharpening, 400 of 1,000` while better ones are on their way.
-    #[prop_or_default]
-    pub progress: Option<AttrValue>,
 }
 
 /// The card.
@@ -38,9 +35,6 @@ pub fn TrustCard(props: &TrustCardProps) -> Html {
         <section class={classes!("trust", words.tone.class())} aria-label="How far to trust this student">
             <p class="trust-words">
                 <b>{ words.title }</b>{ " " }{ words.text }
-                if let Some(progress) = &props.progress {
-                    <span class="quiet tabular">{ format!(" ({progress})") }</span>
-                }
             </p>
             <div class="trust-numbers">
                 { number(percent(fidelity.top1_agreement),
