@@ -62,5 +62,8 @@ pub fn TrustCard(props: &TrustCardProps) -> Html {
 
 /// A gap in probability as percentage points.
 fn points(gap: f64) -> String {
-    format!("{:.0} points", gap * 100.0)
+    match (gap * 100.0).round() {
+        1.0 => "1 point".to_owned(),
+        count => format!("{count} points"),
+    }
 }
