@@ -51,8 +51,9 @@ impl Solver {
         }
     }
 
-    /// How much the instance itself counts unless a student asks for another weight: 1 under ridge, whose map
-    /// it does not move, and 0.1 under the two that descend the cross-entropy, whose steps it would take over.
+    /// How much the instance itself counts unless a student asks for another weight: 1 under ridge, whose
+    /// agreement on neighbors it does not move, and 0.1 under the two that descend the cross-entropy: a weight of
+    /// 1 costs Adam agreement.
     pub fn default_instance_weight(self) -> f64 {
         match self {
             Self::Ridge => 1.0,
@@ -70,9 +71,8 @@ pub struct StudentSpec {
     pub temperature: Temperature,
     /// Penalty λ on the weights, relative to the mean loss; in `[1e-6, 100]`. See [`Solver::default_l2`].
     pub l2: f64,
-    /// Weight of the instance itself in the training set, as a share of all neighbors; in `[0, 10]`. At the default,
-    /// 1, the student answers at the instance as the teacher does; between 0.1 and 10 ridge's map and its agreement
-    /// on neighbors do not move.
+    /// Weight of the instance itself in the training set, as a share of all neighbors; in `[0, 10]`. Between 0.1 and
+    /// 10 ridge's agreement on neighbors does not move. See [`Solver::default_instance_weight`].
     pub instance_weight: f64,
     /// Use the first so many neighbors only.
     pub neighbor_limit: Option<usize>,
