@@ -23,8 +23,6 @@ const NEIGHBORHOOD_BYTES: u64 = 256 << 20;
 /// Bytes of finished explanations kept. One that has just ended shares its neighbors with the above; they are
 /// counted here too, since they live on where the other cache has let them go.
 const ANSWER_BYTES: u64 = 256 << 20;
-/// What an answer holds beside its neighbors: at most six students of ten maps.
-const STUDENTS_BYTES: usize = 256 << 10;
 
 /// A blake3 hash of everything that determines a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,15 +97,22 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Self {
         let weigher = |_: &Key, value: &Neighborhood| u32::try_from(value.byte_count()).unwrap_or(u32::MAX);
-        let answer_weigher = |_: &Key, value: &Snapshot| {
-            u32::try_from(STUDENTS_BYTES + value.neighborhood.byte_count()).unwrap_or(u32::MAX)
-        };
+        let answer_weigher = |_: &Key, value: &Snapshot| u32::try_from(byte_count(value)).unwrap_or(u32::MAX);
         Self {
             instances: Cache::new(INSTANCE_COUNT),
             neighborhoods: Cache::builder().max_capacity(NEIGHBORHOOD_BYTES).weigher(weigher).build(),
             answers: Cache::builder().max_capacity(ANSWER_BYTES).weigher(answer_weigher).build(),
         }
     }
+}
+
+/// Bytes of an answer: its neighbors, and the weights (`f64`) and maps (`f32`) of its student.
+fn byte_count(answer: &Snapshot) -> usize {
+    let student = answer.student.as_ref().map_or(0, |student| {
+        let map_count = 3 * student.contribution_maps.len() + 1;
+        map_count * student.contrast_map.values().len() * size_of::<f32>()
+    });
+    answer.neighborhood.byte_count() + student
 }
 
 impl Memory {
