@@ -2,15 +2,16 @@
 
 mod callbacks;
 mod middle;
+mod notices;
 
 use std::rc::Rc;
 
 use yew::prelude::*;
 
-use self::{callbacks::Callbacks, middle::Middle};
+use self::{callbacks::Callbacks, middle::Middle, notices::Notices};
 use crate::{
     api::{Api, Tracer, trace},
-    components::{help_dialog::HelpDialog, models_dialog::ModelsDialog, notice::ProblemNotice},
+    components::{help_dialog::HelpDialog, models_dialog::ModelsDialog},
     export::explanation_json,
     header::Header,
     hooks::{browser, use_server},
@@ -64,12 +65,7 @@ pub fn App() -> Html {
                 dataset={state.dataset().cloned()} matrix={state.matrix.latest().cloned()}
                 autoencoder={state.autoencoder().cloned()} autoencoder_activity={autoencoder_activity.clone()}
                 {explains_own} export={export(&state)} {on_models} {on_help} />
-            if let Some(problem) = &state.command_problem {
-                <div class="command-problem row">
-                    <ProblemNotice problem={Rc::new(crate::components::problem::Problem { can_retry: false, ..(**problem).clone() })} />
-                    <button class="link" type="button" onclick={on.dismiss.reform(|_: MouseEvent| ())}>{ "Dismiss" }</button>
-                </div>
-            }
+            <Notices connection={state.connection} problem={state.command_problem.clone()} on_dismiss={on.dismiss.clone()} />
             <main class="views">
                 <TeacherView names={names.clone()} connection={state.connection} teacher={state.teacher().cloned()}
                     dataset={state.dataset().cloned()} activity={teacher_activity}

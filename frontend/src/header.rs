@@ -111,6 +111,7 @@ fn connection(connection: Connection) -> Html {
         Connection::Live => ("good", "\u{25cf}", "ready"),
         Connection::Connecting => ("quiet", "\u{25cb}", "connecting\u{2026}"),
         Connection::Reconnecting => ("warn", "\u{25cb}", "reconnecting\u{2026}"),
+        Connection::Lost => ("bad", "\u{25cb}", "no server"),
     };
     html! {
         <span class={classes!("connection", class)} role="status"><span aria-hidden="true">{ mark }</span>{ " " }{ words }</span>

@@ -41,6 +41,8 @@ pub enum Connection {
     Live,
     /// Not any more; it tries again by itself.
     Reconnecting,
+    /// Trying again did not help; it goes on trying.
+    Lost,
 }
 
 /// What is explained.

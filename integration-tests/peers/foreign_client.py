@@ -3,6 +3,8 @@
 Arguments: address, name of an operation of CreateTeacher that ends by itself.
 """
 
+import math
+import struct
 import sys
 
 import grpc
@@ -82,5 +84,30 @@ code, details = failure(list_all, bad)
 assert code == grpc.StatusCode.INVALID_ARGUMENT, code
 fields = [each.field for each in unpacked(details, error_details_pb2.BadRequest()).field_violations]
 assert fields == ["name", "filter", "page_size"], fields
+
+# So is a request that is wrong all over: the answer stays within the 8 KiB of metadata that this library reads.
+# DecodeLatentsRequest.latents is field 3; LatentPoint.coordinates is field 1, packed floats.
+points = (b"\x1a\x06\x0a\x04" + struct.pack("<f", math.nan)) * 256
+try:
+    channel.unary_unary("/deeper.explanation.v1.ExplanationService/DecodeLatents")(points)
+    raise AssertionError("the call should have failed")
+except grpc.RpcError as error:
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT, error
+    status = status_pb2.Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
+    details = {detail.TypeName(): detail for detail in status.details}
+    told = unpacked(details, error_details_pb2.BadRequest()).field_violations
+    assert [each.field for each in told[:3]] == ["teacher", "autoencoder", "latents[0]"], told[:3]
+    assert told[-1].description == f"and {258 - (len(told) - 1)} more", told[-1]
+
+# What is no message at all is the caller's mistake, and a method that nobody has is named.
+for name, body, expected in [
+    ("GetDataset", b"\x0a\x7f", (grpc.StatusCode.INVALID_ARGUMENT, "proto file")),
+    ("MakeTea", b"", (grpc.StatusCode.UNIMPLEMENTED, "CatalogService/MakeTea")),
+]:
+    try:
+        channel.unary_unary(f"/deeper.catalog.v1.CatalogService/{name}")(body)
+        raise AssertionError("the call should have failed")
+    except grpc.RpcError as error:
+        assert error.code() == expected[0] and expected[1] in error.details(), error
 
 print("all facts hold")

@@ -52,6 +52,17 @@ impl Failure {
         answer.expect_err("the call should have failed").into()
     }
 
+    /// What is said of a wrong field.
+    ///
+    /// # Panics
+    /// When nothing is.
+    #[track_caller]
+    pub fn description(&self, field: &str) -> &str {
+        let violations = self.details.bad_request().map(|request| request.field_violations.as_slice());
+        let found = violations.unwrap_or_default().iter().find(|violation| violation.field == field);
+        found.map(|violation| violation.description.as_str()).unwrap_or_else(|| panic!("{field} is missing: {self:?}"))
+    }
+
     /// Asserts code and reason.
     ///
     /// # Panics

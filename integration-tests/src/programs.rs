@@ -4,7 +4,7 @@
 use std::{
     env, io,
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Stdio,
     time::Duration,
 };
@@ -104,20 +104,23 @@ impl Program {
     }
 }
 
-/// The path of a built program: tests lie one folder below.
+/// The path of a built program. Tests lie one folder below the programs, measurements beside them.
 ///
 /// # Panics
 /// When it is not built.
 pub fn binary(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("a running program has a path");
-    let folder = test.parent().and_then(Path::parent).expect("tests lie below the folder of programs");
-    let path = folder.join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    assert!(path.is_file(), "{} is missing: `cargo xtask test` builds it before the tests", path.display());
-    path
+    let program = env::current_exe().expect("a running program has a path");
+    let file = format!("{name}{}", env::consts::EXE_SUFFIX);
+    let mut places = program.ancestors().skip(1).take(2).map(|folder| folder.join(&file));
+    let found = places.find(|place| place.is_file());
+    found.unwrap_or_else(|| panic!("{file} is missing near {}: `cargo xtask test` builds it", program.display()))
 }
 
 /// A port that is free now. Another program could take it before ours does; then ours ends and says so.
-pub(crate) fn free_address() -> SocketAddr {
+///
+/// # Panics
+/// When no port is free.
+pub fn free_address() -> SocketAddr {
     let bound: io::Result<SocketAddr> = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     bound.expect("a port is free")
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use domain::Result;
-use orchestrator::{Services, caller::Callers, ports::Store, replicas::Timing, store::MemoryStore};
+use orchestrator::{Services, caller::Callers, hosts::Hosts, ports::Store, replicas::Timing, store::MemoryStore};
 use proto::raw::{
     deeper::{catalog::v1 as catalog, types::v1 as types},
     google::longrunning::{Operation, operation},
@@ -249,10 +249,10 @@ async fn serve(world: World, page_folder: Option<PathBuf>, teachers_at: Option<&
         Some(addresses) => channel::connect("teacher", addresses)?,
         None => teacher,
     };
-    let connected = Services::connected(world.artifacts.clone(), teacher, vae, student);
-    let services = Services { page_folder, timing: TIMING, ..connected };
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(domain::Error::unexpected)?;
     let address = listener.local_addr().map_err(domain::Error::unexpected)?;
+    let connected = Services::connected(world.artifacts.clone(), teacher, vae, student);
+    let services = Services { page_folder, hosts: Hosts::new(&[], address), timing: TIMING, ..connected };
     let orchestrator = tokio::spawn(orchestrator::serve(services.clone(), tcp(listener), stop("orchestrator")));
 
     let api = Api::over(channel::connect("orchestrator", &format!("http://{address}"))?);

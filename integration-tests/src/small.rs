@@ -3,6 +3,7 @@
 
 use std::{
     env, fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     api::Api,
-    programs::{Program, binary},
+    programs::{Program, binary, free_address},
     trust::Models,
 };
 
@@ -32,6 +33,14 @@ pub struct SmallSystem {
     pub api: Api,
     /// Its data; removed at the end.
     pub data: TempDir,
+    arguments: Vec<(String, String)>,
+}
+
+/// A system that was killed, with its data.
+pub struct Killed {
+    address: SocketAddr,
+    data: TempDir,
+    arguments: Vec<(String, String)>,
 }
 
 /// MNIST's four files; tests that need them say so and pass when nobody has said where they are.
@@ -50,8 +59,16 @@ impl SmallSystem {
     /// When it does not come up.
     pub async fn start(mnist: &Path, flags: &[(&str, &str)]) -> Self {
         let data = trained_data(mnist).await;
-        let (program, api) = run(mnist, data.path(), flags).await;
-        Self { program, api, data }
+        let arguments = arguments(mnist, data.path(), flags);
+        let (program, api) = run(free_address(), &arguments).await;
+        Self { program, api, data, arguments }
+    }
+
+    /// Kills it: no drain, no last word.
+    pub async fn kill(self) -> Killed {
+        let address = self.program.address;
+        self.program.kill().await;
+        Killed { address, data: self.data, arguments: self.arguments }
     }
 
     /// Its two models.
@@ -62,6 +79,17 @@ impl SmallSystem {
         let request = catalog::GetTeacherRequest { name: TEACHER.to_owned() };
         let teacher = self.api.catalog.clone().get_teacher(request).await.expect("the teacher is there").into_inner();
         Models { teacher, autoencoder: AUTOENCODER.to_owned() }
+    }
+}
+
+impl Killed {
+    /// The same system at the same place.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start_again(self) -> SmallSystem {
+        let (program, api) = run(self.address, &self.arguments).await;
+        SmallSystem { program, api, data: self.data, arguments: self.arguments }
     }
 }
 
@@ -86,13 +114,13 @@ pub async fn trained_data(mnist: &Path) -> TempDir {
 async fn train(mnist: &Path, kept: &Path) {
     let partial = kept.with_extension("partial");
     fs::remove_dir_all(&partial).ok();
-    let (program, api) = run(mnist, &partial, &[]).await;
+    let (program, api) = run(free_address(), &arguments(mnist, &partial, &[])).await;
     until_ready(&api).await;
     program.stop().await;
     fs::rename(&partial, kept).expect("the models can be kept");
 }
 
-async fn run(mnist: &Path, data: &Path, flags: &[(&str, &str)]) -> (Program, Api) {
+fn arguments(mnist: &Path, data: &Path, flags: &[(&str, &str)]) -> Vec<(String, String)> {
     let (mnist, data) = (mnist.to_string_lossy(), data.to_string_lossy());
     let mut all = vec![
         ("--data-dir", &*data),
@@ -103,7 +131,12 @@ async fn run(mnist: &Path, data: &Path, flags: &[(&str, &str)]) -> (Program, Api
         ("--threads", "1"),
     ];
     all.extend(flags);
-    let program = Program::start("deeper", &all).await;
+    all.into_iter().map(|(flag, value)| (flag.to_owned(), value.to_owned())).collect()
+}
+
+async fn run(address: SocketAddr, arguments: &[(String, String)]) -> (Program, Api) {
+    let arguments: Vec<(&str, &str)> = arguments.iter().map(|(flag, value)| (flag.as_str(), value.as_str())).collect();
+    let program = Program::start_at(address, "deeper", &arguments).await;
     let api = Api::over(runtime::channel::connect("orchestrator", &program.url()).expect("a port is an address"));
     (program, api)
 }

@@ -1,24 +1,22 @@
 //! How far explanations can be trusted, measured over misclassified images through the public API, beside
-//! controls that must do worse. The bars are the caller's.
+//! controls that must do worse. `bars` says what has to be reached.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+mod bars;
+mod examples;
 
 use domain::{Heatmap, Image, ImageBatch, Logits, NeighborhoodSpec, StudentSpec};
-use proto::raw::deeper::{
-    catalog::v1 as catalog,
-    explanation::v1::{self as raw, instance::Source},
-    types::v1 as types,
-};
+use proto::raw::deeper::{catalog::v1 as catalog, explanation::v1 as raw, types::v1 as types};
 use student::{
     Distiller,
     control::{HardLabelSgd, distill_hard_labels},
 };
 use tonic::Status;
 
-use crate::{
-    api::{Api, fitted},
-    known::Numbers,
+pub use self::{
+    bars::{Bar, Limits},
+    examples::{drawn, explain, forget, fresh_id, misclassified},
 };
+use crate::api::{Api, fitted};
 
 /// Noise of the two neighborhoods of an image whose maps are compared.
 const NEIGHBORHOOD_SEEDS: [u64; 2] = [7, 8];
@@ -33,7 +31,7 @@ pub struct Models {
 }
 
 /// Means over images; each image's measures are the means of two students from two seeds.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trust {
     /// Images.
     pub image_count: usize,
@@ -47,6 +45,8 @@ pub struct Trust {
     pub at_image_held_out: f64,
     /// The same with its weight: a fit.
     pub at_image_fitted: f64,
+    /// The images of students that do not agree there even so, once for each of them.
+    pub unmatched: Vec<String>,
     /// Cosine of the contrast maps from two seeds.
     pub cosine: f64,
     /// Control: at the image, from plain neighbors and without its weight.
@@ -55,77 +55,40 @@ pub struct Trust {
     pub hard_label_agreement: f64,
 }
 
-/// A measured value beside the value it has to reach.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Bar {
-    /// What was measured.
-    pub what: String,
-    /// The value.
-    pub measured: f64,
-    /// Whether it must not be below the limit; else it must be at most or, for controls, below it.
-    pub at_least: bool,
-    /// The limit.
-    pub limit: f64,
-}
-
-impl Bar {
-    /// Must reach `limit`.
-    pub fn at_least(what: impl Into<String>, measured: f64, limit: f64) -> Self {
-        Self { what: what.into(), measured, at_least: true, limit }
+impl Trust {
+    /// Adds what one student of an image says of itself.
+    fn count(&mut self, example: &str, fidelity: &types::Fidelity) {
+        self.agreement += fidelity.top1_agreement;
+        self.majority += fidelity.majority_baseline;
+        self.kl += fidelity.mean_kl;
+        self.at_image_held_out += agrees(fidelity.instance_held_out.as_ref());
+        let fitted = agrees(fidelity.instance_fitted.as_ref());
+        self.at_image_fitted += fitted;
+        if fitted < 1.0 {
+            self.unmatched.push(example.to_owned());
+        }
     }
 
-    /// Must stay at or under `limit`.
-    pub fn at_most(what: impl Into<String>, measured: f64, limit: f64) -> Self {
-        Self { what: what.into(), measured, at_least: false, limit }
-    }
-
-    /// Whether it holds. A measure that is not a number does not.
-    pub fn holds(&self) -> bool {
-        if self.at_least { self.measured >= self.limit } else { self.measured <= self.limit }
-    }
-
-    /// One line of a table.
-    pub fn line(&self) -> String {
-        let (mark, sign) = (if self.holds() { "ok  " } else { "FAIL" }, if self.at_least { ">=" } else { "<=" });
-        format!("{mark}  {:<52} {:>8.4}  {sign} {}", self.what, self.measured, self.limit)
-    }
-}
-
-/// The names of all images that a teacher got wrong on the split it was judged on, by index.
-pub async fn misclassified(api: &Api, teacher: &catalog::Teacher) -> Result<Vec<String>, Status> {
-    let recipe = teacher.recipe.clone().unwrap_or_default();
-    let mut names = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let request = catalog::ListExamplesRequest {
-            parent: recipe.dataset.clone(),
-            split: recipe.evaluation_split.clone(),
-            teacher: teacher.name.clone(),
-            errors_only: true,
-            page_size: 1_000,
-            page_token,
-            ..Default::default()
-        };
-        let page = api.catalog.clone().list_examples(request).await?.into_inner();
-        names.extend(page.examples.into_iter().map(|example| example.name));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(names);
+    /// Sums over `image_count` images, the first `control_count` of them with controls, as means.
+    fn averaged(self, image_count: usize, control_count: usize) -> Self {
+        let (images, controls) = (image_count as f64, control_count.min(image_count) as f64);
+        let students = images * NEIGHBORHOOD_SEEDS.len() as f64;
+        Self {
+            image_count,
+            agreement: self.agreement / students,
+            majority: self.majority / students,
+            kl: self.kl / students,
+            at_image_held_out: self.at_image_held_out / students,
+            at_image_fitted: self.at_image_fitted / students,
+            unmatched: self.unmatched,
+            cosine: self.cosine / images,
+            plain_at_image: self.plain_at_image / images,
+            hard_label_agreement: self.hard_label_agreement / controls,
         }
     }
 }
 
-/// `count` of these names in an order that a seed fixes (Fisher and Yates).
-pub fn drawn(mut names: Vec<String>, seed: u64, count: usize) -> Vec<String> {
-    let mut numbers = Numbers::new(seed);
-    for last in (1..names.len()).rev() {
-        names.swap(last, (numbers.unit() * (last + 1) as f64) as usize);
-    }
-    names.truncate(count);
-    names
-}
-
-/// Measures every example; the hard-label control on the first `control_count` of them. `told` hears of
+/// Measures the defaults on every example; the hard-label control on the first `control_count` of them. `told` hears of
 /// each image that is done.
 pub async fn measure(
     api: &Api,
@@ -134,19 +97,15 @@ pub async fn measure(
     control_count: usize,
     mut told: impl FnMut(usize),
 ) -> Result<Trust, Status> {
-    let mut sums = Trust { image_count: examples.len(), ..Trust::default() };
+    let mut sums = Trust::default();
     for (index, example) in examples.iter().enumerate() {
         let mut maps = Vec::new();
         for seed in NEIGHBORHOOD_SEEDS {
             let spec = types::NeighborhoodSpec { seed: Some(seed), ..Default::default() };
             let explanation = explain(api, models, example, spec, types::StudentSpec::default()).await?;
             let (student, fidelity) = measured(&explanation)?;
-            sums.agreement += fidelity.top1_agreement;
-            sums.majority += fidelity.majority_baseline;
-            sums.kl += fidelity.mean_kl;
-            sums.at_image_held_out += agrees(fidelity.instance_held_out.as_ref());
-            sums.at_image_fitted += agrees(fidelity.instance_fitted.as_ref());
-            maps.push(read(Heatmap::try_from(student.contrast_map.clone().unwrap_or_default()))?);
+            sums.count(example, fidelity);
+            maps.push(contrast_map(student)?);
             if index < control_count && seed == NEIGHBORHOOD_SEEDS[0] {
                 sums.hard_label_agreement += hard_labels(api, &explanation).await?;
             }
@@ -156,51 +115,40 @@ pub async fn measure(
         sums.plain_at_image += plain_control(api, models, example).await?;
         told(index + 1);
     }
-    let images = examples.len() as f64;
-    let students = images * NEIGHBORHOOD_SEEDS.len() as f64;
-    Ok(Trust {
-        image_count: sums.image_count,
-        agreement: sums.agreement / students,
-        majority: sums.majority / students,
-        kl: sums.kl / students,
-        at_image_held_out: sums.at_image_held_out / students,
-        at_image_fitted: sums.at_image_fitted / students,
-        cosine: sums.cosine / images,
-        plain_at_image: sums.plain_at_image / images,
-        hard_label_agreement: sums.hard_label_agreement / control_count.min(examples.len()) as f64,
-    })
+    Ok(sums.averaged(examples.len(), control_count))
 }
 
-/// An explanation of an example, complete. Its name is one that nobody had before.
-pub async fn explain(
+/// Measures other students on the neighborhoods of every example, one result a spec, without controls: those two
+/// are not numbers. At most 100 specs, as many students as an explanation may have.
+pub async fn compare(
     api: &Api,
     models: &Models,
-    example: &str,
-    neighborhood: types::NeighborhoodSpec,
-    student: types::StudentSpec,
-) -> Result<raw::Explanation, Status> {
-    let request = raw::CreateExplanationRequest {
-        explanation_id: fresh_id(),
-        teacher: models.teacher.name.clone(),
-        autoencoder: models.autoencoder.clone(),
-        instance: Some(raw::Instance { source: Some(Source::Example(example.to_owned())) }),
-        neighborhood: Some(neighborhood),
-        student: Some(student),
-        ..Default::default()
-    };
-    api.explain(request).await
-}
-
-/// An id that no earlier run has used.
-pub fn fresh_id() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("measure-{}", now.as_nanos())
-}
-
-/// Deletes an explanation, so that a long measurement leaves nothing behind.
-pub async fn forget(api: &Api, explanation: &raw::Explanation) -> Result<(), Status> {
-    let request = raw::DeleteExplanationRequest { name: explanation.name.clone() };
-    api.explanations.clone().delete_explanation(request).await.map(drop)
+    examples: &[String],
+    specs: &[types::StudentSpec],
+    mut told: impl FnMut(usize),
+) -> Result<Vec<Trust>, Status> {
+    let mut sums = vec![Trust { plain_at_image: f64::NAN, ..Trust::default() }; specs.len()];
+    for (index, example) in examples.iter().enumerate() {
+        let mut maps = vec![Vec::new(); specs.len()];
+        for seed in NEIGHBORHOOD_SEEDS {
+            let neighborhood = types::NeighborhoodSpec { seed: Some(seed), ..Default::default() };
+            let explanation = explain(api, models, example, neighborhood, types::StudentSpec::default()).await?;
+            measured(&explanation)?;
+            for ((spec, sums), maps) in specs.iter().zip(&mut sums).zip(&mut maps) {
+                let parent = explanation.name.clone();
+                let request = raw::CreateStudentRequest { parent, spec: Some(spec.clone()), ..Default::default() };
+                let student = api.distill(request).await?.fitted.unwrap_or_default();
+                sums.count(example, &student.fidelity.clone().unwrap_or_default());
+                maps.push(contrast_map(&student)?);
+            }
+            forget(api, &explanation).await?;
+        }
+        for (sums, maps) in sums.iter_mut().zip(&maps) {
+            sums.cosine += maps[0].cosine(&maps[1]);
+        }
+        told(index + 1);
+    }
+    Ok(sums.into_iter().map(|sums| sums.averaged(examples.len(), 0)).collect())
 }
 
 /// At the image, a student of plain neighbors that was not shown the image itself.
@@ -246,6 +194,10 @@ fn measured(explanation: &raw::Explanation) -> Result<(&types::FittedStudent, &t
     let student = fitted(explanation);
     let fidelity = student.fidelity.as_ref().ok_or_else(|| Status::aborted("a student without fidelity"))?;
     Ok((student, fidelity))
+}
+
+fn contrast_map(student: &types::FittedStudent) -> Result<Heatmap, Status> {
+    read(Heatmap::try_from(student.contrast_map.clone().unwrap_or_default()))
 }
 
 fn agrees(fit: Option<&types::InstanceFit>) -> f64 {

@@ -52,10 +52,12 @@ fn find<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// Sends a request on a connection of its own and reads the answer to its end.
+/// Sends a request on a connection of its own and reads the answer to its end. `head` ends in a line break; a
+/// host is added unless it names one.
 pub async fn http(address: SocketAddr, head: &str, body: &[u8]) -> io::Result<HttpAnswer> {
     let mut stream = TcpStream::connect(address).await?;
-    let head = format!("{head}host: {address}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let host = if head.contains("\r\nhost:") { String::new() } else { format!("host: {address}\r\n") };
+    let head = format!("{head}{host}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body).await?;
     let mut answer = Vec::new();
@@ -72,6 +74,21 @@ pub async fn call<T: Message + Default>(
     call_with_headers(address, path, request, &[]).await
 }
 
+/// Sends bytes that need not be a message to a method.
+pub async fn call_bytes(
+    address: SocketAddr,
+    path: &str,
+    content_type: &str,
+    headers: &[(&str, String)],
+    body: &[u8],
+) -> io::Result<HttpAnswer> {
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\ncontent-type: {content_type}\r\naccept: {content_type}\r\nx-grpc-web: 1\r\n{more}"
+    );
+    http(address, &head, body).await
+}
+
 /// As [`call`], with more headers.
 pub async fn call_with_headers<T: Message + Default>(
     address: SocketAddr,
@@ -83,12 +100,7 @@ pub async fn call_with_headers<T: Message + Default>(
     let mut body = vec![0];
     body.extend((message.len() as u32).to_be_bytes());
     body.extend(message);
-    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\ncontent-type: application/grpc-web+proto\r\naccept: application/grpc-web+proto\r\n\
-         x-grpc-web: 1\r\n{more}"
-    );
-    let answer = http(address, &head, &body).await?;
+    let answer = call_bytes(address, path, "application/grpc-web+proto", headers, &body).await?;
     let frames = frames(&answer.body).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a frame is cut"))?;
     let mut web = WebAnswer { messages: Vec::new(), trailers: answer.headers };
     for (flags, payload) in frames {

@@ -6,6 +6,7 @@ use integration_tests::{
     known::{ENDLESS_SEED, LABEL_COUNT},
     world::{DATASET, TEACHER},
 };
+use prost::Message;
 use proto::raw::{
     deeper::catalog::v1::{self as raw, watch_activity_response::Update},
     google::longrunning as lro,
@@ -125,6 +126,55 @@ async fn a_restart_finds_models_and_explanations_again_and_computes_the_same_byt
     let again = last.unwrap();
     assert_eq!(fitted(&again), fitted(&explained));
     assert_eq!(again.create_time, explained.create_time);
+}
+
+#[tokio::test]
+async fn an_explanation_that_succeeded_has_done_so_after_a_restart_before_anybody_looks() {
+    use integration_tests::{api::explain_image, known::random_image};
+    use proto::raw::deeper::explanation::v1 as explanation;
+    let world = World::linear().await;
+    let before = Sandbox::start(&world).await;
+    let explained = before.api.explain(explain_image("x", &random_image(2))).await.unwrap();
+    before.shut_down().await;
+
+    let after = Sandbox::start(&world).await;
+    // Nothing is computed for what follows: the teacher would not answer.
+    world.brake.hold_after(0);
+    let mut operations = after.api.operations.clone();
+    let listed = operations.list_operations(lro::ListOperationsRequest::default()).await.unwrap().into_inner();
+    let listed = listed.operations.into_iter().find(|listed| listed.name == explained.operation).unwrap();
+    let request = lro::GetOperationRequest { name: explained.operation.clone() };
+    let got = operations.get_operation(request.clone()).await.unwrap().into_inner();
+    let waited = lro::WaitOperationRequest { name: explained.operation.clone(), timeout: None };
+    let waited = operations.wait_operation(waited).await.unwrap().into_inner();
+    assert!(listed.done && got.done && waited == got, "{listed:?} {got:?}");
+    let Some(lro::operation::Result::Response(response)) = got.result else { panic!("it succeeded: {got:?}") };
+    let recorded = explanation::Explanation::decode(response.value.as_slice()).unwrap();
+    assert_eq!((recorded.state(), recorded.labeled_neighbor_count), (explanation::State::Succeeded, 1_000));
+    assert_eq!(recorded.create_time, explained.create_time);
+
+    // Whoever looks has it computed again. It stays done meanwhile, and if that comes to nothing.
+    let mut client = after.api.explanations.clone();
+    let watch = explanation::WatchExplanationRequest { name: explained.name.clone() };
+    let mut watching = client.watch_explanation(watch.clone()).await.unwrap().into_inner();
+    world.brake.held().await;
+    assert!(operations.get_operation(request.clone()).await.unwrap().into_inner().done);
+    let cancel = lro::CancelOperationRequest { name: explained.operation.clone() };
+    operations.cancel_operation(cancel).await.unwrap();
+    let mut last = None;
+    while let Some(snapshot) = watching.message().await.unwrap() {
+        last = Some(snapshot.state());
+    }
+    assert_eq!(last, Some(explanation::State::Cancelled));
+    world.brake.release();
+    let got = operations.get_operation(request).await.unwrap().into_inner();
+    assert!(matches!(got.result, Some(lro::operation::Result::Response(_))), "{got:?}");
+    let mut watching = client.watch_explanation(watch).await.unwrap().into_inner();
+    let mut last = None;
+    while let Some(snapshot) = watching.message().await.unwrap() {
+        last = Some(snapshot);
+    }
+    assert_eq!(last.unwrap().student, explained.student);
 }
 
 #[tokio::test]

@@ -228,17 +228,27 @@ async fn anchored_neighbors_are_centered_on_the_instance_and_plain_ones_on_its_r
 #[tokio::test]
 async fn a_neighborhood_without_extent_fails_with_words_that_help() {
     let sandbox = Sandbox::linear().await;
-    let ranges = (0..4).map(|dimension| types::LatentRange { dimension, low: 0.5, high: 0.5 }).collect();
-    let request = raw::CreateExplanationRequest {
-        autoencoder: QUARTERS.into(),
-        neighborhood: Some(types::NeighborhoodSpec { ranges, ..Default::default() }),
-        ..explain_image("x", &random_image(1))
-    };
-    let explanation = sandbox.api.explain(request).await.unwrap();
-    assert_eq!(explanation.state(), State::Failed);
-    let failure = Failure::from(explanation.error.unwrap());
-    failure.expect(Code::FailedPrecondition, "NEIGHBORHOOD_DEGENERATE");
-    assert!(failure.message.contains("larger radius"), "{}", failure.message);
+    let still = |dimension| types::LatentRange { dimension, low: 0.5, high: 0.5 };
+    let ranges: Vec<types::LatentRange> = (0..4).map(still).collect();
+    // An early fit to the first 64 of 1,000 may tell before the check of them all does; of 32 it cannot.
+    for (id, neighbor_count) in [("few", 32), ("many", 1_000)] {
+        let neighborhood = types::NeighborhoodSpec {
+            neighbor_count: Some(neighbor_count),
+            ranges: ranges.clone(),
+            ..Default::default()
+        };
+        let request = raw::CreateExplanationRequest {
+            autoencoder: QUARTERS.into(),
+            neighborhood: Some(neighborhood),
+            ..explain_image(id, &random_image(1))
+        };
+        let explanation = sandbox.api.explain(request).await.unwrap();
+        assert_eq!(explanation.state(), State::Failed);
+        let failure = Failure::from(explanation.error.unwrap());
+        failure.expect(Code::FailedPrecondition, "NEIGHBORHOOD_DEGENERATE");
+        assert_eq!(failure.message, domain::Error::neighborhood_degenerate().to_string());
+        assert!(failure.message.contains("larger radius"), "{}", failure.message);
+    }
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ async fn an_unknown_method_is_unimplemented_and_not_a_page() {
     let path = format!("{CATALOG}/MakeTea");
     let answer: WebAnswer<catalog::Dataset> =
         call(sandbox.address, &path, &catalog::GetDatasetRequest::default()).await.unwrap();
-    assert_eq!(failure(&answer).code, Code::Unimplemented);
+    failure(&answer).expect(Code::Unimplemented, "METHOD_UNKNOWN");
 }
 
 #[tokio::test]
@@ -113,12 +113,17 @@ async fn the_page_lies_on_the_same_port_under_a_policy_that_lets_it_load_nothing
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("index.html"), "<!doctype html><title>deeper</title>").unwrap();
     let sandbox = Sandbox::start_with(&World::linear().await, Some(folder.path().to_owned())).await;
-    for path in ["/", "/teachers/known?cell=1"] {
+    for path in ["/", "/?teacher=known&cell=1:2", "/index.html"] {
         let answer = http(sandbox.address, &format!("GET {path} HTTP/1.1\r\n"), b"").await.unwrap();
         assert_eq!((answer.status, answer.header("x-content-type-options")), (200, Some("nosniff")));
         assert!(String::from_utf8_lossy(&answer.body).contains("deeper"));
         let policy = answer.header("content-security-policy").unwrap();
         assert!(policy.contains("default-src 'none'") && !policy.contains("script-src 'unsafe-inline'"), "{policy}");
+    }
+    for elsewhere in ["/metrics", "/teachers/known", "/index.htm"] {
+        let answer = http(sandbox.address, &format!("GET {elsewhere} HTTP/1.1\r\n"), b"").await.unwrap();
+        assert_eq!((answer.status, answer.header("content-type")), (404, Some("text/plain; charset=utf-8")));
+        assert!(String::from_utf8_lossy(&answer.body).contains("there is nothing here"), "{elsewhere}");
     }
     let missing = http(sandbox.address, "GET /../Cargo.toml HTTP/1.1\r\n", b"").await.unwrap();
     assert!(missing.status == 404 || missing.status == 400, "{missing:?}");

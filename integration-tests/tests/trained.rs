@@ -1,11 +1,10 @@
 //! Small real models: the defaults can be trusted as far as the measures say, and the controls cannot.
-//! The bars were measured on these very models (one seed, one thread, f32), with a margin.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(feature = "torch")]
 
 use integration_tests::{
     small::{SmallSystem, mnist_folder},
-    trust::{Bar, drawn, measure, misclassified},
+    trust::{Bar, Limits, drawn, measure, misclassified},
 };
 
 /// Images of this short measurement; the long one is `cargo xtask measure trust`.
@@ -25,16 +24,7 @@ async fn defaults_can_be_trusted_and_the_controls_cannot() {
 
     let examples = drawn(errors, 1, IMAGE_COUNT);
     let trust = measure(&system.api, &models, &examples, CONTROL_COUNT, |_| {}).await.unwrap();
-    let bars = [
-        Bar::at_least("held-out agreement", trust.agreement, 0.95),
-        Bar::at_least("above the majority", trust.agreement - trust.majority, 0.15),
-        Bar::at_most("KL at T = 2", trust.kl, 0.004),
-        Bar::at_least("at the image, held out", trust.at_image_held_out, 0.90),
-        Bar::at_least("at the image, fitted", trust.at_image_fitted, 0.99),
-        Bar::at_least("cosine of two seeds", trust.cosine, 0.97),
-        Bar::at_most("control: plain and weightless at the image", trust.plain_at_image, 0.60),
-        Bar::at_most("control: hard labels", trust.hard_label_agreement, 0.90),
-    ];
+    let bars = trust.bars(&Limits::SMALL_MODELS);
     let table: Vec<String> = bars.iter().map(Bar::line).collect();
     eprintln!("{}", table.join("\n"));
     assert!(bars.iter().all(Bar::holds), "{trust:?}\n{}", table.join("\n"));

@@ -9,7 +9,7 @@ use prost_types::Timestamp;
 use crate::{
     fields::{nested, required_from, under},
     raw::deeper::catalog::v1 as raw,
-    specs::architecture,
+    recipes::architecture,
 };
 
 /// A moment as the wire says it.

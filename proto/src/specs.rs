@@ -1,12 +1,15 @@
-//! What users ask for: neighborhoods, students, attributions, recipes. Reading fills in the defaults and
+//! What users ask of a model: neighborhoods, students, attributions. Reading fills in the defaults and
 //! reports every wrong field at once.
 
+#[cfg(test)]
+mod tests;
+
 use domain::{
-    Anchoring, Architecture, AttributionMethod, AutoencoderRecipe, Distribution, Error, Label, LatentRange,
-    NeighborhoodSpec, ResourceName, Result, Solver, StudentSpec, TeacherRecipe, TeacherSource, Temperature, Violations,
+    Anchoring, AttributionMethod, Distribution, Error, Label, LatentRange, NeighborhoodSpec, Result, Solver,
+    StudentSpec, Temperature, Violations,
 };
 
-use crate::{fields::required, raw::deeper::types::v1 as raw};
+use crate::{fields::enumerated, raw::deeper::types::v1 as raw};
 
 fn range(range: &raw::LatentRange) -> LatentRange {
     LatentRange { dimension: range.dimension as usize, low: range.low, high: range.high }
@@ -21,22 +24,20 @@ impl TryFrom<raw::NeighborhoodSpec> for NeighborhoodSpec {
 
     fn try_from(spec: raw::NeighborhoodSpec) -> Result<Self> {
         let defaults = Self::default();
+        let mut violations = Violations::default();
+        let distribution = enumerated("distribution", spec.distribution, raw::Distribution::as_str_name);
+        let anchoring = enumerated("anchoring", spec.anchoring, raw::Anchoring::as_str_name);
         let read = Self {
             neighbor_count: spec.neighbor_count.map_or(defaults.neighbor_count, |count| count as usize),
             radius: spec.radius.unwrap_or(defaults.radius),
             seed: spec.seed.unwrap_or(defaults.seed),
-            distribution: match spec.distribution() {
-                raw::Distribution::Unspecified | raw::Distribution::Uniform => Distribution::Uniform,
-                raw::Distribution::Gaussian => Distribution::Gaussian,
-            },
-            anchoring: match spec.anchoring() {
-                raw::Anchoring::Unspecified | raw::Anchoring::Residual => Anchoring::Residual,
-                raw::Anchoring::None => Anchoring::None,
-            },
+            distribution: violations.take("", distribution).map_or(defaults.distribution, Distribution::from),
+            anchoring: violations.take("", anchoring).map_or(defaults.anchoring, Anchoring::from),
             ranges: spec.ranges.iter().map(range).collect(),
             center: spec.center.map(|center| center.coordinates),
         };
-        read.validate(None)?;
+        violations.take("", read.validate(None));
+        violations.finish()?;
         Ok(read)
     }
 }
@@ -64,6 +65,15 @@ impl From<Anchoring> for raw::Anchoring {
         match anchoring {
             Anchoring::Residual => Self::Residual,
             Anchoring::None => Self::None,
+        }
+    }
+}
+
+impl From<raw::Distribution> for Distribution {
+    fn from(distribution: raw::Distribution) -> Self {
+        match distribution {
+            raw::Distribution::Unspecified | raw::Distribution::Uniform => Self::Uniform,
+            raw::Distribution::Gaussian => Self::Gaussian,
         }
     }
 }
@@ -115,12 +125,12 @@ impl TryFrom<raw::StudentSpec> for StudentSpec {
     type Error = Error;
 
     fn try_from(spec: raw::StudentSpec) -> Result<Self> {
-        let defaults = Self::default();
+        let defaults = Self::of(solver(spec.solver));
         let mut violations = Violations::default();
         let temperature = spec.temperature.map_or(Ok(defaults.temperature), Temperature::new);
         let temperature = violations.take("", temperature);
         let read = Self {
-            solver: solver(spec.solver),
+            solver: defaults.solver,
             temperature: temperature.unwrap_or(defaults.temperature),
             l2: spec.l2.unwrap_or(defaults.l2),
             instance_weight: spec.instance_weight.unwrap_or(defaults.instance_weight),
@@ -198,137 +208,6 @@ impl From<&AttributionRequest> for raw::AttributionSpec {
             method: Some(method),
             target_label: request.target.map(|label| label.0),
             baseline_label: request.baseline.map(|label| label.0),
-        }
-    }
-}
-
-impl From<Architecture> for raw::Architecture {
-    fn from(architecture: Architecture) -> Self {
-        match architecture {
-            Architecture::Resnet50 => Self::Resnet50,
-            Architecture::SmallCnn => Self::SmallCnn,
-        }
-    }
-}
-
-/// Reads an architecture; unknown and unspecified values are refused.
-pub fn architecture(value: i32) -> Result<Architecture> {
-    match raw::Architecture::try_from(value) {
-        Ok(raw::Architecture::Resnet50) => Ok(Architecture::Resnet50),
-        Ok(raw::Architecture::SmallCnn) => Ok(Architecture::SmallCnn),
-        _ => Err(Error::invalid("train", format!("{value} is not an architecture"))),
-    }
-}
-
-fn split_name(violations: &mut Violations, field: &str, value: &str) {
-    let fits =
-        !value.is_empty() && value.len() <= 32 && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    violations.check(fits, field, || "must be the id of a split, such as train".into());
-}
-
-fn some_or<T>(value: Option<T>, fallback: T) -> T {
-    value.unwrap_or(fallback)
-}
-
-impl TryFrom<raw::TeacherRecipe> for TeacherRecipe {
-    type Error = Error;
-
-    fn try_from(recipe: raw::TeacherRecipe) -> Result<Self> {
-        let mut violations = Violations::default();
-        let source = required("source", recipe.source).and_then(|source| match source {
-            raw::teacher_recipe::Source::Train(value) => architecture(value).map(TeacherSource::Train),
-            raw::teacher_recipe::Source::FineTune(name) => {
-                let mut inner = Violations::default();
-                let base = inner.take("fine_tune", ResourceName::parse(&name, ResourceName::TEACHER));
-                inner.finish()?;
-                base.map(TeacherSource::FineTune).ok_or_else(|| Error::invalid("fine_tune", "is required"))
-            }
-        });
-        let source = violations.take("", source);
-        let dataset = violations.take("dataset", ResourceName::parse(&recipe.dataset, ResourceName::DATASET));
-        split_name(&mut violations, "training_split", &recipe.training_split);
-        split_name(&mut violations, "evaluation_split", &recipe.evaluation_split);
-        let (Some(source), Some(dataset)) = (source, dataset) else {
-            return Err(violations.finish().expect_err("a missing value was noted"));
-        };
-        let read = Self {
-            source,
-            dataset,
-            training_split: recipe.training_split,
-            evaluation_split: recipe.evaluation_split,
-            epoch_count: some_or(recipe.epoch_count, 3),
-            batch_size: some_or(recipe.batch_size, 100),
-            learning_rate: some_or(recipe.learning_rate, 0.08),
-            weight_decay: some_or(recipe.weight_decay, 5e-4),
-            seed: some_or(recipe.seed, 1),
-        };
-        violations.take("", read.validate());
-        violations.finish()?;
-        Ok(read)
-    }
-}
-
-impl From<&TeacherRecipe> for raw::TeacherRecipe {
-    fn from(recipe: &TeacherRecipe) -> Self {
-        let source = match &recipe.source {
-            TeacherSource::Train(architecture) => {
-                raw::teacher_recipe::Source::Train(raw::Architecture::from(*architecture).into())
-            }
-            TeacherSource::FineTune(base) => raw::teacher_recipe::Source::FineTune(base.to_string()),
-        };
-        Self {
-            source: Some(source),
-            dataset: recipe.dataset.to_string(),
-            training_split: recipe.training_split.clone(),
-            evaluation_split: recipe.evaluation_split.clone(),
-            epoch_count: Some(recipe.epoch_count),
-            batch_size: Some(recipe.batch_size),
-            learning_rate: Some(recipe.learning_rate),
-            weight_decay: Some(recipe.weight_decay),
-            seed: Some(recipe.seed),
-        }
-    }
-}
-
-impl TryFrom<raw::AutoencoderRecipe> for AutoencoderRecipe {
-    type Error = Error;
-
-    fn try_from(recipe: raw::AutoencoderRecipe) -> Result<Self> {
-        let mut violations = Violations::default();
-        split_name(&mut violations, "training_split", &recipe.training_split);
-        let dataset = violations.take("dataset", ResourceName::parse(&recipe.dataset, ResourceName::DATASET));
-        let Some(dataset) = dataset else {
-            return Err(violations.finish().expect_err("a missing value was noted"));
-        };
-        let defaults = Self::defaults(dataset, recipe.training_split);
-        let read = Self {
-            latent_dimension_count: some_or(recipe.latent_dimension_count, defaults.latent_dimension_count),
-            hidden_size: some_or(recipe.hidden_size, defaults.hidden_size),
-            epoch_count: some_or(recipe.epoch_count, defaults.epoch_count),
-            batch_size: some_or(recipe.batch_size, defaults.batch_size),
-            learning_rate: some_or(recipe.learning_rate, defaults.learning_rate),
-            beta: some_or(recipe.beta, defaults.beta),
-            seed: some_or(recipe.seed, defaults.seed),
-            ..defaults
-        };
-        violations.take("", read.validate());
-        violations.finish()?;
-        Ok(read)
-    }
-}
-
-impl From<&AutoencoderRecipe> for raw::AutoencoderRecipe {
-    fn from(recipe: &AutoencoderRecipe) -> Self {
-        Self {
-            dataset: recipe.dataset.to_string(),
-            training_split: recipe.training_split.clone(),
-            latent_dimension_count: Some(recipe.latent_dimension_count),
-            hidden_size: Some(recipe.hidden_size),
-            epoch_count: Some(recipe.epoch_count),
-            batch_size: Some(recipe.batch_size),
-            learning_rate: Some(recipe.learning_rate),
-            beta: Some(recipe.beta),
-            seed: Some(recipe.seed),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `domain::Error` to `tonic::Status` and back: the only such mapping in the workspace (AIP-193).
 //! Pure and free of transport, so that servers, clients and the page read failures the same way.
 
+mod foreign;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -11,17 +12,26 @@ use domain::{Error, ImageShape, Violations};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
-pub use self::read::to_error;
+pub use self::{
+    foreign::{complete, request_error},
+    read::to_error,
+};
 
 /// `ErrorInfo.domain` of every failure that our services speak of.
 pub const DOMAIN: &str = "deeper.dev";
 
 /// When to come back to a service that was not there.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
-/// Details and message travel in HTTP/2 trailers, of which most peers accept 16 KiB after base64.
-const MAX_VIOLATION_BYTES: usize = 6 * 1_024;
-const MAX_MESSAGE_BYTES: usize = 1_024;
+/// Details and message travel together in HTTP/2 trailers, of which gRPC's C core, under Python and many
+/// others, accepts 8 KiB. There the details are in base64 (4/3), hold the message a second time, and the
+/// message's own copy is percent-encoded (up to 3 bytes for one).
+const MAX_VIOLATION_BYTES: usize = 3 * 1_024;
+const MAX_MESSAGE_BYTES: usize = 512;
 const MAX_FIELD_BYTES: usize = 256;
+/// Names and values beside the message: far above what ours are.
+const MAX_WORD_BYTES: usize = 512;
+/// What a violation takes on the wire beside its texts.
+const VIOLATION_OVERHEAD_BYTES: usize = 12;
 
 /// What goes over the wire. The text of an `Unexpected` error stays behind: whoever calls this for
 /// one has logged it (`runtime::status::from_error` does both).
@@ -29,6 +39,7 @@ pub fn from_error(error: Error) -> Status {
     let (code, details) = describe(&error);
     let message = match &error {
         Error::Unexpected(_) => "something failed on our side; the log has the cause".to_owned(),
+        Error::InvalidFields(violations) => summary(violations),
         told => shortened(&told.to_string(), MAX_MESSAGE_BYTES),
     };
     Status::with_error_details(code, message, details)
@@ -41,27 +52,9 @@ pub fn with_request_id(error: Error, request_id: &str) -> Status {
     Status::with_error_details(code, from_error(error).message(), details)
 }
 
-/// A status that a library made, with an `ErrorInfo` if it has no details: its reason is the code.
-pub fn complete(status: Status) -> Status {
-    if !status.details().is_empty() {
-        return status;
-    }
-    let reason = match status.code() {
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::Cancelled => "CANCELLED",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::NotFound => "NOT_FOUND",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-        _ => "UNEXPECTED_FAILURE",
-    };
-    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
-    Status::with_error_details(status.code(), status.message(), details)
+/// A failure that no error of the domain stands for, with nothing but its reason.
+fn detailed(code: Code, message: String, reason: &str) -> Status {
+    Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new()))
 }
 
 /// Code and details of an error: `ErrorInfo` always, and what else fits.
@@ -73,20 +66,32 @@ fn describe(error: &Error) -> (Code, ErrorDetails) {
             details.set_bad_request(field_violations(violations));
             (Code::InvalidArgument, "INVALID_FIELDS".to_owned())
         }
-        Error::ImageShapeMismatch { got, expected } => {
+        Error::ImageShapeMismatch { field, got, expected } => {
+            let violation = FieldViolation::new(shortened(field, MAX_FIELD_BYTES), error.to_string());
+            details.set_bad_request(vec![violation]);
             told.extend([("got", shape_text(*got)), ("expected", shape_text(*expected))]);
             (Code::InvalidArgument, "IMAGE_SHAPE_MISMATCH".to_owned())
         }
+        Error::MalformedRequest { .. } => (Code::InvalidArgument, "MALFORMED_REQUEST".to_owned()),
+        Error::MessageTooLarge { limit_bytes } => {
+            told.push(("limit_bytes", limit_bytes.to_string()));
+            (Code::ResourceExhausted, "MESSAGE_TOO_LARGE".to_owned())
+        }
+        Error::HostNotAllowed { host } => {
+            told.push(("host", host.clone()));
+            (Code::PermissionDenied, "HOST_NOT_ALLOWED".to_owned())
+        }
         Error::NotFound { kind, resource } => {
-            details.set_resource_info(*kind, resource, "", "was not found");
+            details.set_resource_info(*kind, word(resource), "", "was not found");
             (Code::NotFound, format!("{kind}{NOT_FOUND}"))
         }
         Error::AlreadyExists { kind, resource } => {
-            details.set_resource_info(*kind, resource, "", "exists already");
+            details.set_resource_info(*kind, word(resource), "", "exists already");
             (Code::AlreadyExists, format!("{kind}{EXISTS}"))
         }
         Error::FailedPrecondition { reason, subject, description } => {
-            let violation = PreconditionViolation::new(*reason, subject, description);
+            let violation =
+                PreconditionViolation::new(*reason, word(subject), shortened(description, MAX_MESSAGE_BYTES));
             details.set_precondition_failure(vec![violation]);
             (Code::FailedPrecondition, (*reason).to_owned())
         }
@@ -123,7 +128,8 @@ fn describe(error: &Error) -> (Code, ErrorDetails) {
         Error::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED".to_owned()),
         Error::Unexpected(_) => (Code::Internal, "UNEXPECTED_FAILURE".to_owned()),
     };
-    let metadata: HashMap<String, String> = told.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let metadata: HashMap<String, String> =
+        told.into_iter().map(|(key, value)| (key.to_owned(), word(&value))).collect();
     details.set_error_info(reason, DOMAIN, metadata);
     (code, details)
 }
@@ -131,22 +137,43 @@ fn describe(error: &Error) -> (Code, ErrorDetails) {
 const NOT_FOUND: &str = "_NOT_FOUND";
 const EXISTS: &str = "_EXISTS";
 
+/// As many violations as there is room for; the last one says how many there are more.
 fn field_violations(violations: &Violations) -> Vec<FieldViolation> {
     let mut room = MAX_VIOLATION_BYTES;
     let mut told = Vec::new();
     for violation in violations.iter() {
         let field = shortened(&violation.field, MAX_FIELD_BYTES);
         let description = shortened(&violation.description, MAX_MESSAGE_BYTES);
-        let size = field.len() + description.len();
+        let size = field.len() + description.len() + VIOLATION_OVERHEAD_BYTES;
         let Some(left) = room.checked_sub(size) else {
             let untold = violations.iter().count() - told.len();
-            told.push(FieldViolation::new("", format!("{untold} more fields are wrong")));
+            told.push(FieldViolation::new("", format!("and {untold} more")));
             break;
         };
         room = left;
         told.push(FieldViolation::new(field, description));
     }
     told
+}
+
+/// Violations in one sentence: whole ones as long as there is room, and how many there are more.
+fn summary(violations: &Violations) -> String {
+    let count = violations.iter().count();
+    let mut text = String::new();
+    for (told, violation) in violations.iter().enumerate() {
+        let separator = if told == 0 { "" } else { "; " };
+        let next = format!("{separator}{}: {}", violation.field, violation.description);
+        if told > 0 && text.len() + next.len() > MAX_MESSAGE_BYTES {
+            text.push_str(&format!("; and {} more", count - told));
+            break;
+        }
+        text.push_str(&shortened(&next, MAX_MESSAGE_BYTES));
+    }
+    text
+}
+
+fn word(text: &str) -> String {
+    shortened(text, MAX_WORD_BYTES)
 }
 
 fn shape_text(shape: ImageShape) -> String {

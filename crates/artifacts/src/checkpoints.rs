@@ -103,15 +103,27 @@ impl Artifacts {
     }
 
     /// The digest of a model's final weights, if it has any, as it is or was a second ago: for callers that
-    /// ask with every image whether the weights are still those that they have.
+    /// ask with every image whether the weights are still those that they have. While the store cannot be asked,
+    /// as it last was.
     pub async fn recent_digest(&self, model: &ResourceName) -> Result<Option<String>> {
         let lock = || self.inner.checkpoints.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, digest)) = lock().get(model).filter(|(read_at, _)| read_at.elapsed() < RECENT) {
+        let known = lock().get(model).cloned();
+        if let Some((read_at, digest)) = &known
+            && read_at.elapsed() < RECENT
+        {
             return Ok(Some(digest.clone()));
         }
         let read_at = Instant::now();
+        let info = match (self.checkpoint_info(model, Slot::Final).await, known) {
+            (Ok(info), _) => info,
+            (Err(error), Some((_, digest))) => {
+                tracing::warn!(model.name = %model, %error, "the weights in use are not compared with the store's");
+                return Ok(Some(digest));
+            }
+            (Err(error), None) => return Err(error),
+        };
         // Weights that are not there yet are looked for each time.
-        let Some(info) = self.checkpoint_info(model, Slot::Final).await? else { return Ok(None) };
+        let Some(info) = info else { return Ok(None) };
         let mut recent = lock();
         if recent.len() >= MAX_RECENT_COUNT {
             recent.clear();

@@ -99,7 +99,7 @@ impl Artifacts {
                 ));
             }
             if let Some(expected) = record.shape.filter(|shape| *shape != images.shape()) {
-                return Err(Error::ImageShapeMismatch { got: images.shape(), expected });
+                return Err(Error::image_shape(images.shape(), expected));
             }
             record.shape = Some(images.shape());
             let pixels = Bytes::copy_from_slice(images.pixels());

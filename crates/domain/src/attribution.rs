@@ -1,6 +1,9 @@
 //! The teacher's own attributions: which pixels move its answer.
 
-use crate::{heatmap::Heatmap, label::Label};
+use crate::{
+    heatmap::Heatmap,
+    label::{Label, SoftLabels},
+};
 
 /// How it is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,4 +38,8 @@ pub struct Attribution {
     pub spec: AttributionSpec,
     /// One value a pixel.
     pub heatmap: Heatmap,
+    /// What computed it: the served engine for occlusion, its f32 copy for gradients.
+    pub engine: String,
+    /// The copy's own answer at temperature 1, where its class is not the served engine's.
+    pub dissent: Option<SoftLabels>,
 }

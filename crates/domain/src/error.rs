@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use crate::image::ImageShape;
+use crate::{image::ImageShape, name::ResourceName};
+
+/// When to ask again for a model that cannot answer yet, in milliseconds.
+const MODEL_RETRY_AFTER_MS: u64 = 2_000;
 
 /// Shorthand for results of this workspace's cores.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -18,10 +21,30 @@ pub enum Error {
     /// The caller can fix it: another image, or another model.
     #[error("image is {got}, the model expects {expected}")]
     ImageShapeMismatch {
+        /// Path in the request, dotted: `instance.image.pixels`; empty where the image is all there is.
+        field: String,
         /// What came.
         got: ImageShape,
         /// What the model was trained on.
         expected: ImageShape,
+    },
+    /// The caller can fix it: its program does not speak as the proto files say.
+    #[error("{description}")]
+    MalformedRequest {
+        /// What could not be read, one sentence.
+        description: String,
+    },
+    /// The caller can fix it: send less at once.
+    #[error("the message is larger than {limit_bytes} bytes, which is the limit of this call")]
+    MessageTooLarge {
+        /// Largest message that is read.
+        limit_bytes: u64,
+    },
+    /// The operator can fix it: the server was asked under a name that is not its own.
+    #[error("this server does not answer to the host {host:?}; its operator can allow it (DEEPER_ALLOWED_HOSTS)")]
+    HostNotAllowed {
+        /// As the request says it; empty: it names none.
+        host: String,
     },
     /// The caller can fix it: the name is wrong, or the resource was deleted.
     #[error("{resource} was not found")]
@@ -131,6 +154,45 @@ impl Error {
         Self::InvalidFields(violations)
     }
 
+    /// A model that cannot answer yet: what it is doing instead, and the operation that makes it ready, where
+    /// one is known. Worth another try after two seconds.
+    pub fn model_not_ready(model: &ResourceName, description: impl Into<String>, operation: Option<&str>) -> Self {
+        Self::ModelNotReady {
+            model: model.to_string(),
+            description: description.into(),
+            operation: operation.map(str::to_owned),
+            retry_after_ms: MODEL_RETRY_AFTER_MS,
+        }
+    }
+
+    /// Neighbors that are all one and the same image. Whoever sees it first, a fit to the first of them or
+    /// the check of them all, says so in the same words.
+    pub fn neighborhood_degenerate() -> Self {
+        let description = "all neighbors came out identical; choose a larger radius or wider ranges".to_owned();
+        Self::NeighborhoodDegenerate { description }
+    }
+
+    /// An image of another shape than the model reads, where the image is all there is.
+    pub fn image_shape(got: ImageShape, expected: ImageShape) -> Self {
+        Self::ImageShapeMismatch { field: String::new(), got, expected }
+    }
+
+    /// The same error about a part of a request: wrong fields and a wrong shape keep their paths under `field`.
+    #[must_use]
+    pub fn under(self, field: &str) -> Self {
+        match self {
+            Self::InvalidFields(inner) => {
+                let mut violations = Violations::default();
+                violations.extend(field, inner);
+                Self::InvalidFields(violations)
+            }
+            Self::ImageShapeMismatch { field: inner, got, expected } => {
+                Self::ImageShapeMismatch { field: path(field, inner), got, expected }
+            }
+            other => other,
+        }
+    }
+
     /// Our bug, with its cause for the log.
     pub fn unexpected(cause: impl fmt::Display) -> Self {
         Self::Unexpected(cause.to_string())
@@ -168,20 +230,25 @@ impl Violations {
         match result {
             Ok(value) => Some(value),
             Err(Error::InvalidFields(inner)) => {
-                for violation in inner.0 {
-                    let path = match (field.is_empty(), violation.field.is_empty()) {
-                        (true, _) => violation.field,
-                        (false, true) => field.to_owned(),
-                        (false, false) => format!("{field}.{}", violation.field),
-                    };
-                    self.add(path, violation.description);
-                }
+                self.extend(field, inner);
+                None
+            }
+            Err(Error::ImageShapeMismatch { field: inner, got, expected }) => {
+                let described = Error::image_shape(got, expected).to_string();
+                self.add(path(field, inner), described);
                 None
             }
             Err(other) => {
                 self.add(field, other.to_string());
                 None
             }
+        }
+    }
+
+    /// Takes over all of `inner`, with their paths under `field`.
+    fn extend(&mut self, field: &str, inner: Self) {
+        for violation in inner.0 {
+            self.add(path(field, violation.field), violation.description);
         }
     }
 
@@ -193,6 +260,15 @@ impl Violations {
     /// The violations in the order they were found.
     pub fn iter(&self) -> impl Iterator<Item = &FieldViolation> {
         self.0.iter()
+    }
+}
+
+/// The path of `inner` in what holds `field`. Either may be empty.
+fn path(field: &str, inner: String) -> String {
+    match (field.is_empty(), inner.is_empty()) {
+        (true, _) => inner,
+        (false, true) => field.to_owned(),
+        (false, false) => format!("{field}.{inner}"),
     }
 }
 
@@ -217,5 +293,17 @@ mod tests {
         violations.add("teacher", "is required");
         let error = violations.finish().unwrap_err();
         assert_eq!(error.to_string(), "neighborhood.radius: must be above 0; teacher: is required");
+    }
+
+    #[test]
+    fn a_wrong_shape_is_told_with_its_path_alone_and_among_others() {
+        let (got, expected) = (ImageShape::gray(3, 5), ImageShape::gray(28, 28));
+        let error = Error::image_shape(got, expected).under("pixels").under("image");
+        assert_eq!(error, Error::ImageShapeMismatch { field: "image.pixels".into(), got, expected });
+        let mut violations = Violations::default();
+        violations.take::<()>("instance", Err(error));
+        let told = violations.iter().next().unwrap();
+        assert_eq!(told.field, "instance.image.pixels");
+        assert_eq!(told.description, "image is 1×3×5, the model expects 1×28×28");
     }
 }

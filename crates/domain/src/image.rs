@@ -87,7 +87,7 @@ impl Image {
 
     /// `Ok` when the image has this shape.
     pub fn expect_shape(&self, expected: ImageShape) -> Result<()> {
-        if self.shape == expected { Ok(()) } else { Err(Error::ImageShapeMismatch { got: self.shape, expected }) }
+        if self.shape == expected { Ok(()) } else { Err(Error::image_shape(self.shape, expected)) }
     }
 }
 
@@ -134,7 +134,7 @@ impl ImageBatch {
     /// Appends all of another batch.
     pub fn extend(&mut self, other: &ImageBatch) -> Result<()> {
         if self.shape != other.shape {
-            return Err(Error::ImageShapeMismatch { got: other.shape, expected: self.shape });
+            return Err(Error::image_shape(other.shape, self.shape));
         }
         self.pixels.extend_from_slice(&other.pixels);
         Ok(())

@@ -99,6 +99,8 @@ impl NeighborhoodSpec {
     pub const MAX_NEIGHBOR_COUNT: usize = 10_000;
     /// Largest radius: beyond it nothing resembles the data.
     pub const MAX_RADIUS: f32 = 5.0;
+    /// Most bands: one for each of the largest autoencoder's dimensions. They are compared with each other.
+    pub const MAX_RANGE_COUNT: usize = 64;
     /// Largest absolute latent coordinate that is accepted.
     pub const MAX_COORDINATE: f32 = 20.0;
 
@@ -114,7 +116,11 @@ impl NeighborhoodSpec {
             format!("{} is not above 0 and at most {}", self.radius, Self::MAX_RADIUS)
         });
         let within = |value: f32| value.is_finite() && value.abs() <= Self::MAX_COORDINATE;
-        for (i, range) in self.ranges.iter().enumerate() {
+        let count = self.ranges.len();
+        violations.check(count <= Self::MAX_RANGE_COUNT, "ranges", || {
+            format!("{count} are more than {}", Self::MAX_RANGE_COUNT)
+        });
+        for (i, range) in self.ranges.iter().enumerate().take(Self::MAX_RANGE_COUNT) {
             let field = format!("ranges[{i}]");
             let ends_fit = within(range.low) && within(range.high) && range.low <= range.high;
             violations.check(ends_fit, &field, || {
@@ -147,6 +153,17 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         assert_eq!(NeighborhoodSpec::default().validate(Some(10)), Ok(()));
+    }
+
+    #[test]
+    fn millions_of_bands_are_counted_and_not_compared() {
+        let band = |dimension| LatentRange { dimension, low: 1.0, high: 0.0 };
+        let spec = NeighborhoodSpec { ranges: (0..1_000_000).map(band).collect(), ..Default::default() };
+        let Err(Error::InvalidFields(violations)) = spec.validate(Some(10)) else {
+            panic!("a million bands were taken")
+        };
+        assert_eq!(violations.iter().next().unwrap().description, "1000000 are more than 64");
+        assert!(violations.iter().count() < 200);
     }
 
     #[test]

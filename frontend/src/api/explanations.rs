@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use domain::{
-    Anchoring, Attribution, AttributionMethod, AttributionSpec, Error, Explanation, ExplanationState, Image, Neighbor,
-    NeighborhoodSpec, ResourceName, Result, SoftLabels, Student,
+    Anchoring, Attribution, AttributionMethod, Error, Explanation, ExplanationState, Image, Neighbor, NeighborhoodSpec,
+    ResourceName, Result, SoftLabels, Student,
 };
 use proto::{
     explanation::named_student,
@@ -169,13 +169,7 @@ impl Api {
             spec: Some((&AttributionRequest { method, target: None, baseline: None }).into()),
         };
         let answer = self.explanations().attribute_instance(self.request(request)).await;
-        let answer = answer.map_err(|status| error_of(&status))?.into_inner();
-        let spec: AttributionRequest = required_from("spec", answer.spec)?;
-        let target = spec.target.ok_or_else(|| incomplete("target label"))?;
-        Ok(Attribution {
-            spec: AttributionSpec { method: spec.method, target, baseline: spec.baseline },
-            heatmap: required_from("heatmap", answer.heatmap)?,
-        })
+        answer.map_err(|status| error_of(&status))?.into_inner().try_into()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         training_card::{ModelKind, TrainingCard},
     },
     route::AttributionChoice,
-    state::{Activity, AppState},
+    state::{Activity, AppState, Connection},
     views::latent::LatentView,
 };
 
@@ -68,8 +68,11 @@ pub(super) fn Middle(props: &MiddleProps) -> Html {
     let instance = state.instance();
     let attribution = state.attribution.latest_where(|key| Some(&key.instance) == instance.as_ref());
     let blocked = state.blocked();
+    // Before the server has said what it has, it is not known what is missing.
+    let missing = blocked.clone().filter(|_| state.connection == Connection::Live);
+    let opening = state.subject.as_ref().map(|_| missing.unwrap_or_else(|| "Opening the image".into()));
     html! {
-        <LatentView names={props.names.clone()} instance={props.instance.clone()}
+        <LatentView names={props.names.clone()} instance={props.instance.clone()} {opening}
             explanation={state.story.current().cloned()} neighbors={state.story.neighbors.all()}
             latent={latent.as_ref().clone().map(Rc::new)} reconstruction={reconstruction.as_ref().clone()}
             draft={state.neighborhood.clone()} attribution={attribution.cloned()}

@@ -7,7 +7,8 @@ use yew::prelude::*;
 
 use super::{
     box_errors::use_box_errors,
-    number_box::{NumberBox, NumberRange},
+    draft_boxes::{DraftBoxes, NumberField},
+    number_box::NumberRange,
     select_box::SelectBox,
 };
 
@@ -22,71 +23,61 @@ pub struct AutoencoderFormProps {
     pub on_train: Callback<(String, AutoencoderRecipe)>,
 }
 
-/// One box a hyperparameter.
-struct Field {
-    id: &'static str,
-    label: &'static str,
-    help: &'static str,
-    range: NumberRange,
-    get: fn(&AutoencoderRecipe) -> f64,
-    set: fn(&mut AutoencoderRecipe, f64),
-}
-
-const FIELDS: [Field; 7] = [
-    Field {
+const FIELDS: [NumberField<AutoencoderRecipe>; 7] = [
+    NumberField {
         id: "vae-dimensions",
         label: "Latent dimensions",
         help: "How many numbers describe an image: the axes of the middle view",
         range: NumberRange::whole(2.0, 64.0),
-        get: |recipe| f64::from(recipe.latent_dimension_count),
+        get: |recipe| Some(recipe.latent_dimension_count.into()),
         set: |recipe, value| recipe.latent_dimension_count = value as u32,
     },
-    Field {
+    NumberField {
         id: "vae-epochs",
         label: "Epochs",
         help: "How often it sees every image",
         range: NumberRange::whole(1.0, 1_000.0),
-        get: |recipe| f64::from(recipe.epoch_count),
+        get: |recipe| Some(recipe.epoch_count.into()),
         set: |recipe, value| recipe.epoch_count = value as u32,
     },
-    Field {
+    NumberField {
         id: "vae-rate",
         label: "Learning rate",
         help: "Size of a step: too large diverges, too small takes long",
         range: NumberRange::above(0.0, 1.0),
-        get: |recipe| recipe.learning_rate,
+        get: |recipe| Some(recipe.learning_rate),
         set: |recipe, value| recipe.learning_rate = value,
     },
-    Field {
+    NumberField {
         id: "vae-beta",
         label: "\u{3b2}",
         help: "Weight of order in latent space against sharpness of the images",
         range: NumberRange::above(0.0, 100.0),
-        get: |recipe| recipe.beta,
+        get: |recipe| Some(recipe.beta),
         set: |recipe, value| recipe.beta = value,
     },
-    Field {
+    NumberField {
         id: "vae-hidden",
         label: "Hidden units",
         help: "Size of each hidden layer",
         range: NumberRange::whole(8.0, 4_096.0),
-        get: |recipe| f64::from(recipe.hidden_size),
+        get: |recipe| Some(recipe.hidden_size.into()),
         set: |recipe, value| recipe.hidden_size = value as u32,
     },
-    Field {
+    NumberField {
         id: "vae-batch",
         label: "Batch",
         help: "Images a step",
         range: NumberRange::whole(1.0, 4_096.0),
-        get: |recipe| f64::from(recipe.batch_size),
+        get: |recipe| Some(recipe.batch_size.into()),
         set: |recipe, value| recipe.batch_size = value as u32,
     },
-    Field {
+    NumberField {
         id: "vae-seed",
         label: "Seed",
         help: "Start of all chance: the same seed gives the same autoencoder",
-        range: NumberRange::whole(0.0, 4_294_967_295.0),
-        get: |recipe| recipe.seed as f64,
+        range: NumberRange::SEED,
+        get: |recipe| Some(recipe.seed as f64),
         set: |recipe, value| recipe.seed = value as u64,
     },
 ];
@@ -97,21 +88,9 @@ pub fn AutoencoderForm(props: &AutoencoderFormProps) -> Html {
     let defaults = defaults(&props.dataset);
     let recipe = use_state_eq(|| defaults.clone());
     let (is_wrong, on_valid) = use_box_errors();
-    let boxes = FIELDS.iter().map(|field| {
-        let (recipe, set) = (recipe.clone(), field.set);
-        let (value, default) = ((field.get)(&recipe), (field.get)(&defaults));
-        let on_change = Callback::from(move |value| {
-            let mut changed = (*recipe).clone();
-            set(&mut changed, value);
-            recipe.set(changed);
-        });
-        html! {
-            <NumberBox key={field.id} id={field.id} label={field.label} help={field.help} {value} {default}
-                range={field.range} {on_change} on_valid={on_valid.clone()} />
-        }
-    });
     let splits: Vec<AttrValue> = props.dataset.splits.iter().map(|split| AttrValue::from(split.id.clone())).collect();
     let position = |id: &str| props.dataset.splits.iter().position(|split| split.id == id);
+    let default_split = position(&defaults.training_split);
     let on_split = {
         let (recipe, dataset) = (recipe.clone(), props.dataset.clone());
         Callback::from(move |index: usize| {
@@ -120,6 +99,11 @@ pub fn AutoencoderForm(props: &AutoencoderFormProps) -> Html {
             }
         })
     };
+    let on_draft = {
+        let recipe = recipe.clone();
+        Callback::from(move |changed| recipe.set(changed))
+    };
+    let boxes = DraftBoxes { draft: Rc::new((*recipe).clone()), defaults, on_draft, on_valid };
     let id = free_id(&recipe, &props.taken);
     let on_train = {
         let (recipe, id, on_train) = (recipe.clone(), id.clone(), props.on_train.clone());
@@ -128,10 +112,12 @@ pub fn AutoencoderForm(props: &AutoencoderFormProps) -> Html {
     html! {
         <div class="autoencoder-form">
             <div class="fields">
-                { for boxes }
+                for field in &FIELDS {
+                    { boxes.number(field) }
+                }
                 <SelectBox id="vae-split" label="Learns from" help="Which file of the data set it sees"
                     options={splits} selected={position(&recipe.training_split).unwrap_or(0)}
-                    default={position(&defaults.training_split)} on_change={on_split} />
+                    default={default_split} on_change={on_split} />
             </div>
             <div class="row">
                 <button class="button primary" type="button" disabled={is_wrong} onclick={on_train}>{ "Train it" }</button>
@@ -158,7 +144,7 @@ fn free_id(recipe: &AutoencoderRecipe, taken: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::testing;
+    use crate::{components::draft_boxes::check_fields, state::testing};
 
     #[test]
     fn a_new_autoencoder_takes_the_first_free_name() {
@@ -169,14 +155,7 @@ mod tests {
 
     #[test]
     fn the_boxes_allow_what_the_server_allows_and_no_more() {
-        for field in &FIELDS {
-            let ends = [field.range.min, field.range.max];
-            for (value, is_allowed) in [(ends[0], !field.range.above_min), (ends[1], true)] {
-                let mut recipe = defaults(&testing::dataset());
-                (field.set)(&mut recipe, value);
-                assert_eq!((field.get)(&recipe), value, "{}", field.id);
-                assert_eq!(recipe.validate().is_ok(), is_allowed, "{} at {value}", field.id);
-            }
-        }
+        let fields: Vec<_> = FIELDS.iter().collect();
+        check_fields(&fields, &defaults(&testing::dataset()), |recipe| recipe.validate().is_ok());
     }
 }

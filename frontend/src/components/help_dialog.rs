@@ -11,7 +11,7 @@ const KEYS: [(&str, &str); 8] = [
     ("Arrows", "Walk the matrix, the images and the neighbors"),
     ("Home, End, Page Up, Page Down", "To the ends of a row, a column or a list"),
     ("Enter, Space", "Choose the cell or the image"),
-    ("Arrows on a handle", "Move along the axis and decode; with Shift ten times as far"),
+    ("Arrows on a handle", "Move along the axis and decode; with Shift a tenth as far"),
     ("Arrows on a band", "Widen or narrow where neighbors are drawn"),
     ("Escape", "Close a window"),
 ];

@@ -80,7 +80,7 @@ pub fn ProblemNotice(props: &ProblemNoticeProps) -> Html {
     let problem = &props.problem;
     let action = problem.can_retry.then(|| AttrValue::from("Retry"));
     html! {
-        <Notice tone={Tone::Bad} title={problem.what.clone()} text={problem.remedy.clone()} {action}
+        <Notice tone={problem.tone} title={problem.what.clone()} text={problem.remedy.clone()} {action}
             on_action={props.on_retry.clone()} />
     }
 }

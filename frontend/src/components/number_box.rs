@@ -20,6 +20,9 @@ pub struct NumberRange {
 }
 
 impl NumberRange {
+    /// Any seed that a box keeps exactly: whole numbers below 2⁵³.
+    pub const SEED: Self = Self::whole(0.0, 9_007_199_254_740_991.0);
+
     /// Whole numbers from `min` to `max`.
     pub const fn whole(min: f64, max: f64) -> Self {
         Self { min, max, above_min: false, whole: true }

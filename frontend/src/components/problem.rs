@@ -3,6 +3,8 @@
 use domain::Error;
 use yew::AttrValue;
 
+use super::notice::Tone;
+
 /// What the page calls the server it came from, where a service is named.
 pub const SERVER: &str = "Deeper";
 
@@ -15,12 +17,14 @@ pub struct Problem {
     pub remedy: AttrValue,
     /// Whether the same request may succeed later.
     pub can_retry: bool,
+    /// How serious it is: what a person stopped is no failure.
+    pub tone: Tone,
 }
 
 impl Problem {
     /// Takes the two sentences.
     pub fn new(what: impl Into<AttrValue>, remedy: impl Into<AttrValue>, can_retry: bool) -> Self {
-        Self { what: what.into(), remedy: remedy.into(), can_retry }
+        Self { what: what.into(), remedy: remedy.into(), can_retry, tone: Tone::Bad }
     }
 
     /// Reads a typed error. What is inside `Unexpected` stays out of sight.
@@ -29,13 +33,35 @@ impl Problem {
             Error::InvalidFields(violations) => {
                 Self::new("Some values were not accepted.", sentence(&violations.to_string()), false)
             }
-            Error::ImageShapeMismatch { got, expected } => Self::new(
+            Error::ImageShapeMismatch { got, expected, .. } => Self::new(
                 format!("The image is {got}, the model reads {expected}."),
                 "Use an image of that size, or draw one.",
                 false,
             ),
-            Error::NotFound { resource, .. } => {
-                Self::new(format!("{resource} is gone."), "Choose another image and generate again.", false)
+            Error::MalformedRequest { .. } => Self::new(
+                "The server could not read what this page sent.",
+                "Reload the page: it may be an old one.",
+                false,
+            ),
+            Error::MessageTooLarge { limit_bytes } => Self::new(
+                format!("That is more than the server takes at once ({} MB).", limit_bytes / 1_000_000),
+                "Use a smaller image.",
+                false,
+            ),
+            Error::HostNotAllowed { host } => Self::new(
+                format!("The server does not answer to the name {host}."),
+                "Open this page as localhost, or have that name allowed (DEEPER_ALLOWED_HOSTS).",
+                false,
+            ),
+            Error::NotFound { kind, resource } => {
+                let id = resource.rsplit('/').next().unwrap_or_default();
+                let what = format!("There is no {} {id}.", kind.to_lowercase().replace('_', " "));
+                let remedy = match *kind {
+                    "EXAMPLE" => "Choose another image.",
+                    "TEACHER" | "AUTOENCODER" => "Choose another model by its name at the top.",
+                    _ => "Generate again.",
+                };
+                Self::new(what, remedy, false)
             }
             Error::AlreadyExists { resource, .. } => {
                 Self::new(format!("{resource} exists already."), "Choose another name.", false)
@@ -74,7 +100,9 @@ impl Problem {
             Error::UpstreamUnavailable { service } => {
                 Self::new(format!("The {service} service did not answer."), "See that it runs, then try again.", true)
             }
-            Error::Cancelled => Self::new("This was stopped.", "Start it again when you like.", true),
+            Error::Cancelled => {
+                Self { tone: Tone::Info, ..Self::new("This was stopped.", "Start it again when you like.", true) }
+            }
             Error::DeadlineExceeded => {
                 Self::new("This took longer than allowed.", "Ask for fewer neighbors, or try again.", true)
             }
@@ -110,6 +138,13 @@ mod tests {
             |service: &str| Problem::from_error(&Error::UpstreamUnavailable { service: service.to_owned() }).what;
         assert_eq!(told(SERVER), "The server cannot be reached.");
         assert_eq!(told("teacher"), "The teacher service did not answer.");
+    }
+
+    #[test]
+    fn what_is_not_there_is_called_by_its_kind_and_id() {
+        let resource = "datasets/mnist/examples/train-99".to_owned();
+        let problem = Problem::from_error(&Error::NotFound { kind: "EXAMPLE", resource });
+        assert_eq!((&*problem.what, &*problem.remedy), ("There is no example train-99.", "Choose another image."));
     }
 
     #[test]

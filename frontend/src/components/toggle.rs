@@ -1,8 +1,8 @@
 //! A segmented control: one of a few, all in sight.
 
-use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
 use yew::prelude::*;
+
+use super::focus::focus_child;
 
 /// What to show.
 #[derive(Properties, PartialEq)]
@@ -35,14 +35,7 @@ pub fn Toggle(props: &ToggleProps) -> Html {
             };
             event.prevent_default();
             on_change.emit(next);
-            let button = group
-                .cast::<HtmlElement>()
-                .and_then(|group| group.children().item(next as u32))
-                .and_then(|button| button.dyn_into::<HtmlElement>().ok());
-            if let Some(button) = button {
-                // A button that cannot take the focus leaves it where it was.
-                let _ = button.focus();
-            }
+            focus_child(&group, next);
         })
     };
     let option = |(index, name): (usize, &AttrValue)| {

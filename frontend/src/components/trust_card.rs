@@ -13,9 +13,6 @@ use super::{
 pub struct TrustCardProps {
     /// Measured on neighbors the student has not seen.
     pub fidelity: Fidelity,
-    /// `sharpening, 400 of 1,000` while better ones are on their way.
-    #[prop_or_default]
-    pub progress: Option<AttrValue>,
 }
 
 /// The card.
@@ -38,9 +35,6 @@ pub fn TrustCard(props: &TrustCardProps) -> Html {
         <section class={classes!("trust", words.tone.class())} aria-label="How far to trust this student">
             <p class="trust-words">
                 <b>{ words.title }</b>{ " " }{ words.text }
-                if let Some(progress) = &props.progress {
-                    <span class="quiet tabular">{ format!(" ({progress})") }</span>
-                }
             </p>
             <div class="trust-numbers">
                 { number(percent(fidelity.top1_agreement),
@@ -68,5 +62,8 @@ pub fn TrustCard(props: &TrustCardProps) -> Html {
 
 /// A gap in probability as percentage points.
 fn points(gap: f64) -> String {
-    format!("{:.0} points", gap * 100.0)
+    match (gap * 100.0).round() {
+        1.0 => "1 point".to_owned(),
+        count => format!("{count} points"),
+    }
 }

@@ -8,14 +8,15 @@ pub mod words;
 use std::rc::Rc;
 
 use domain::{ConfusionMatrix, Label};
-use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
 use yew::prelude::*;
 
 pub use layout::{MatrixSelection, Measure};
 pub use words::sentence;
 
-use crate::components::chosen::{label_name, name_room};
+use crate::components::{
+    chosen::{label_name, name_room},
+    focus::focus_within,
+};
 
 /// What to draw.
 #[derive(Properties, PartialEq)]
@@ -63,7 +64,7 @@ pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
             } else if let Some(next) = walk::walk(*active, &event.key(), label_count) {
                 event.prevent_default();
                 active.set(next);
-                focus(&grid, next);
+                focus_within(&grid, &format!("[data-at='{}']", key(next)));
             }
         })
     };
@@ -142,15 +143,4 @@ pub fn ConfusionMatrixPlot(props: &ConfusionMatrixPlotProps) -> Html {
 
 fn key(position: (i32, i32)) -> String {
     format!("{}:{}", position.0, position.1)
-}
-
-fn focus(grid: &NodeRef, position: (i32, i32)) {
-    let cell = grid
-        .cast::<HtmlElement>()
-        .and_then(|grid| grid.query_selector(&format!("[data-at='{}']", key(position))).ok().flatten())
-        .and_then(|cell| cell.dyn_into::<HtmlElement>().ok());
-    if let Some(cell) = cell {
-        // A cell that cannot take the focus leaves it where it was.
-        let _ = cell.focus();
-    }
 }

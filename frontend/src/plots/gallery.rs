@@ -9,7 +9,7 @@ use yew::prelude::*;
 
 use self::more::MoreSentinel;
 use super::pixel_image::PixelImage;
-use crate::components::shared::Shared;
+use crate::components::{focus::focus_child, shared::Shared};
 
 /// One image of a gallery.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,7 +86,7 @@ pub fn Gallery(props: &GalleryProps) -> Html {
             } else if let Some(next) = walk(stop, &event.key(), thumbnails.len(), columns(&list)) {
                 event.prevent_default();
                 active.set(next);
-                focus(&list, next);
+                focus_child(&list, next);
             }
         })
     };
@@ -132,17 +132,6 @@ fn columns(list: &NodeRef) -> usize {
     };
     let first = top(0);
     (0..list.child_element_count()).take_while(|&index| top(index) == first).count().max(1)
-}
-
-fn focus(list: &NodeRef, index: usize) {
-    let item = list
-        .cast::<HtmlElement>()
-        .and_then(|list| list.children().item(index as u32))
-        .and_then(|item| item.dyn_into::<HtmlElement>().ok());
-    if let Some(item) = item {
-        // An item that cannot take the focus leaves it where it was.
-        let _ = item.focus();
-    }
 }
 
 #[cfg(test)]

@@ -27,10 +27,15 @@ pub(super) fn neighborhood(pairs: &[(String, String)]) -> NeighborhoodSpec {
     )
 }
 
-/// Reads what belongs to a student, by the same rule.
+/// Reads what belongs to a student, by the same rule. What is not there has the solver's default, so the
+/// solver is read first, wherever it stands.
 pub(super) fn student(pairs: &[(String, String)]) -> StudentSpec {
-    read(pairs, StudentSpec::default(), StudentSpec::validate, |spec, key, value| match key {
-        "solver" => set_some(&mut spec.solver, solver(value)),
+    let chosen = read(pairs, StudentSpec::default(), StudentSpec::validate, |spec, key, value| {
+        if key == "solver" {
+            set_some(&mut spec.solver, solver(value));
+        }
+    });
+    read(pairs, StudentSpec::of(chosen.solver), StudentSpec::validate, |spec, key, value| match key {
         "temperature" => {
             set_some(&mut spec.temperature, value.parse().ok().and_then(|t| Temperature::new(t).ok()));
         }
@@ -62,7 +67,7 @@ pub(super) fn write_neighborhood(spec: &NeighborhoodSpec, pairs: &mut Pairs<'_>)
 
 /// Appends what differs from the defaults.
 pub(super) fn write_student(spec: &StudentSpec, pairs: &mut Pairs<'_>) {
-    let defaults = StudentSpec::default();
+    let defaults = StudentSpec::of(spec.solver);
     match spec.solver {
         Solver::Ridge => {}
         Solver::Lbfgs { iteration_count, tolerance } => {

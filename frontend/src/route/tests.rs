@@ -104,6 +104,14 @@ fn what_is_wrong_in_an_address_is_ignored_and_the_rest_is_read() {
 }
 
 #[test]
+fn a_penalty_that_an_address_leaves_out_is_the_solvers() {
+    let student = |query| Route::parse(query).student;
+    assert_eq!(student("?solver=lbfgs:20:1e-7"), StudentSpec::of(Solver::LBFGS));
+    assert_eq!(student("?l2=0.003&solver=lbfgs:20:1e-7").l2, 0.003);
+    assert_eq!(student("?solver=none"), StudentSpec::default());
+}
+
+#[test]
 fn an_address_that_was_encoded_on_its_way_is_read() {
     let cell = MatrixSelection::Cell { gold: Label(3), predicted: Label(5) };
     assert_eq!(Route::parse("?cell=3%3A5").selection, cell);

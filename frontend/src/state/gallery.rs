@@ -189,7 +189,12 @@ fn thumbnail(example: &Example, names: &[String]) -> Thumbnail {
     let answer = example.soft_labels.as_ref().map(|labels| (labels.predicted_label(), labels.confidence()));
     let (caption, said) = match answer {
         Some((label, confidence)) => {
-            let share = format!("{:.0}%", confidence * 100.0);
+            // An error is never quite certain: `100%` would say so.
+            let share = if (0.995..1.0).contains(&confidence) {
+                ">99%".to_owned()
+            } else {
+                format!("{:.0}%", confidence * 100.0)
+            };
             (share.clone(), format!(", teacher says {} with {share}", label_name(names, label)))
         }
         None => (String::new(), String::new()),

@@ -13,7 +13,8 @@ pub fn reduce(mut state: AppState, action: Action) -> AppState {
     match action {
         Action::Disconnected => state.connection = state.connection.broken(),
         Action::CatalogChanged(update) => {
-            let comes_back = std::mem::replace(&mut state.connection, Connection::Live) == Connection::Reconnecting;
+            let before = std::mem::replace(&mut state.connection, Connection::Live);
+            let comes_back = matches!(before, Connection::Reconnecting | Connection::Lost);
             state.catalog.apply(update);
             if comes_back {
                 retry_what_failed(&mut state);
@@ -242,10 +243,11 @@ fn retry(state: &mut AppState, part: Part) {
 }
 
 impl Connection {
+    /// A stream that ends is opened again without a word; one that cannot be opened is told.
     fn broken(self) -> Self {
         match self {
-            Self::Connecting => Self::Connecting,
-            Self::Live | Self::Reconnecting => Self::Reconnecting,
+            Self::Live => Self::Reconnecting,
+            Self::Connecting | Self::Reconnecting | Self::Lost => Self::Lost,
         }
     }
 }

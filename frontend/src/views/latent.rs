@@ -3,6 +3,7 @@
 
 mod controls;
 mod counts;
+mod fields;
 mod instance_panel;
 mod latent_panel;
 
@@ -21,6 +22,7 @@ use crate::{
         mark::{MarkedLabel, Role},
         notice::ProblemNotice,
         problem::Problem,
+        progress_line::ProgressLine,
         shared::Shared,
     },
     plots::image_grid::ImageGrid,
@@ -44,6 +46,9 @@ pub struct LatentViewProps {
     pub names: Rc<Vec<String>>,
     /// The chosen image; `None` while nothing is chosen.
     pub instance: Option<Rc<ChosenImage>>,
+    /// What one waits for while an image is chosen of which nothing is known yet.
+    #[prop_or_default]
+    pub opening: Option<AttrValue>,
     /// Its newest snapshot.
     #[prop_or_default]
     pub explanation: Option<Shared<Explanation>>,
@@ -118,8 +123,7 @@ pub fn LatentView(props: &LatentViewProps) -> Html {
         return html! {
             <section class="card view-latent" aria-labelledby="latent-title">
                 <header class="card-head"><h2 id="latent-title">{ "Image" }</h2></header>
-                <Empty title="No image chosen yet"
-                    text="Click a cell of the matrix, then one of its images, or bring a digit of your own. Its neighbors appear here." />
+                { without_image(props) }
             </section>
         };
     };
@@ -182,6 +186,20 @@ pub fn LatentView(props: &LatentViewProps) -> Html {
                 }
             </div>
         </section>
+    }
+}
+
+/// Why there is no image: it cannot be had, it is on its way, or nothing is chosen.
+fn without_image(props: &LatentViewProps) -> Html {
+    match (&props.opening, &props.problem) {
+        (Some(_), Some(problem)) => html! {
+            <div class="card-body"><ProblemNotice problem={problem.clone()} on_retry={props.on_retry.clone()} /></div>
+        },
+        (Some(words), None) => html! { <div class="waiting"><ProgressLine words={words.clone()} /></div> },
+        (None, _) => html! {
+            <Empty title="No image chosen yet"
+                text="Click a cell of the matrix, then one of its images, or bring a digit of your own. Its neighbors appear here." />
+        },
     }
 }
 

@@ -42,8 +42,8 @@ impl StudentProgress {
 }
 
 /// While nothing is chosen.
-const NO_IMAGE: &str = "Choose an image. A small model that imitates the teacher around it shows here why the teacher \
-                        answers as it does.";
+const NO_IMAGE: &str = "Once an image is chosen, a small model that imitates the teacher around it shows here why the \
+                        teacher answers as it does.";
 /// While the chosen image has not been explained.
 const NO_STUDENT: &str = "Press Generate and distill: the teacher reads neighbors of the image, and a student learns \
                           its answers.";
@@ -79,6 +79,17 @@ pub struct StudentViewProps {
     pub on_retry: Callback<()>,
 }
 
+/// What both lists of maps show: the contrast and the classes.
+#[derive(Properties, PartialEq, Clone)]
+struct MapsProps {
+    names: Rc<Vec<String>>,
+    instance: Rc<ChosenImage>,
+    student: Shared<Student>,
+    /// A class whose weights are shown in the place of the contrast.
+    large: Option<Label>,
+    on_large: Callback<Option<Label>>,
+}
+
 /// One card. Which map is shown large is its own.
 #[component]
 pub fn StudentView(props: &StudentViewProps) -> Html {
@@ -91,8 +102,6 @@ pub fn StudentView(props: &StudentViewProps) -> Html {
         let large = large.clone();
         Callback::from(move |label: Option<Label>| large.set(label))
     };
-    let own_progress = props.progress.filter(|_| !props.stale);
-    let progress_words = own_progress.map(|progress| AttrValue::from(progress.words()));
     let content = match (&props.instance, &props.student) {
         (None, _) => html! {
             <Empty title="No student yet" text={NO_IMAGE} />
@@ -108,23 +117,28 @@ pub fn StudentView(props: &StudentViewProps) -> Html {
                 <Empty title="No student of this image yet" text={NO_STUDENT} />
             },
         },
-        (Some(instance), Some(student)) => html! {
-            <div class={classes!("student", props.stale.then_some("dim"))}>
-                <TrustCard fidelity={student.fidelity.clone()} progress={progress_words} />
-                <Contrast names={props.names.clone()} instance={instance.clone()} student={student.clone()}
-                    large={*large} on_large={on_large.clone()} />
-                <ClassRows names={props.names.clone()} instance={instance.clone()} student={student.clone()}
-                    large={*large} {on_large} />
-            </div>
-        },
+        (Some(instance), Some(student)) => {
+            let (names, instance, student) = (props.names.clone(), instance.clone(), student.clone());
+            let fidelity = student.fidelity.clone();
+            let maps = MapsProps { names, instance, student, large: *large, on_large };
+            html! {
+                <div class={classes!("student", props.stale.then_some("dim"))}>
+                    <TrustCard {fidelity} />
+                    <Contrast ..maps.clone() />
+                    <ClassRows ..maps />
+                </div>
+            }
+        }
     };
     let sharpening = props.progress.filter(|_| props.student.is_some());
+    let help = sharpening.map_or_else(|| "a linear model that imitates the teacher".to_owned(), StudentProgress::words);
     html! {
         <section class="card view-student" aria-labelledby="student-title"
             aria-busy={props.progress.is_some().to_string()}>
             <header class="card-head">
                 <h2 id="student-title">{ "Student" }</h2>
-                <p class="help">{ "a linear model that imitates the teacher" }</p>
+                // In the place of the help, so that nothing moves when it ends.
+                <p class="help tabular">{ help }</p>
             </header>
             // Always there, so that nothing moves when it fills.
             <div class="card-progress" aria-hidden="true">

@@ -12,7 +12,7 @@ use domain::{
 };
 use runtime::long::LongContext;
 use teacher::{
-    teacher::{Classifier, Contrast, Description, expect_shape},
+    teacher::{Classifier, Contrast, Description, InputGradient, expect_shape},
     workshop::{TrainedTeacher, Workshop},
 };
 
@@ -74,6 +74,7 @@ impl KnownTeacher {
             label_count: LABEL_COUNT,
             digest: format!("{name:0>64}"),
             engine: format!("formula f64, batch {BATCH_SIZE}"),
+            gradient_engine: "formula f64, differences".to_owned(),
         };
         Self { description, formula: Arc::new(formula), batch_time: Duration::ZERO }
     }
@@ -110,7 +111,7 @@ impl Classifier for Braked {
     }
 
     /// Central differences: exact for a linear formula but for rounding.
-    fn input_gradient(&self, image: &Image, contrast: Contrast) -> Result<Heatmap> {
+    fn input_gradient(&self, image: &Image, contrast: Contrast) -> Result<InputGradient> {
         let pixels: Vec<f64> = image.unit_pixels().collect();
         let score = |pixels: &[f64]| {
             let logits = (self.teacher.formula)(pixels);
@@ -123,7 +124,8 @@ impl Classifier for Braked {
             less[index] -= step;
             ((score(&more) - score(&less)) / (2.0 * step)) as f32
         };
-        Heatmap::new(SHAPE, (0..pixels.len()).map(slope).collect())
+        let slopes = Heatmap::new(SHAPE, (0..pixels.len()).map(slope).collect())?;
+        Ok(InputGradient { slopes, logits: self.teacher.answer(image) })
     }
 }
 

@@ -12,7 +12,9 @@ pub(crate) const LEFT_ALONE: &[(&str, &str, &str)] = &[
     ("orchestrator", "DEEPER_MNIST_DIR", "data sets are put into the store by `cargo xtask fetch --to`"),
     ("orchestrator", "DEEPER_TRUSTED_GATEWAYS", "none is, until a proxy that knows its users stands in front"),
     ("orchestrator", "DEEPER_API_KEYS_FILE", "there are none, until the operator makes some"),
+    ("orchestrator", "DEEPER_ALLOWED_HOSTS", "a gateway in front decides which names reach it"),
     ("teacher", "DEEPER_SERVE_MODELS", "the operator names models once there are some"),
+    ("vae", "DEEPER_SERVE_MODELS", "the same"),
 ];
 
 /// The command line of a program.

@@ -10,7 +10,7 @@ use domain::{Error, ImageShape, Violations};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{DOMAIN, EXISTS, MAX_MESSAGE_BYTES, NOT_FOUND, shortened};
+use super::{DOMAIN, EXISTS, MAX_MESSAGE_BYTES, NOT_FOUND, foreign::size_limit, shortened};
 
 /// What a client makes of a failure: the very error that a service of ours answered with, or the
 /// nearest one for a status that came from somewhere else, such as a broken connection.
@@ -35,8 +35,16 @@ fn from_reason(
     Some(match (status.code(), reason) {
         (_, "INVALID_FIELDS") => invalid_fields(details)?,
         (_, "IMAGE_SHAPE_MISMATCH") => {
-            Error::ImageShapeMismatch { got: shape(&metadata("got")?)?, expected: shape(&metadata("expected")?)? }
+            let field = details.bad_request().and_then(|request| request.field_violations.first());
+            Error::ImageShapeMismatch {
+                field: field.map(|violation| violation.field.clone()).unwrap_or_default(),
+                got: shape(&metadata("got")?)?,
+                expected: shape(&metadata("expected")?)?,
+            }
         }
+        (_, "MALFORMED_REQUEST") => Error::MalformedRequest { description: description() },
+        (_, "MESSAGE_TOO_LARGE") => Error::MessageTooLarge { limit_bytes: metadata("limit_bytes")?.parse().ok()? },
+        (_, "HOST_NOT_ALLOWED") => Error::HostNotAllowed { host: metadata("host")? },
         (_, "NEIGHBORHOOD_DEGENERATE") => Error::NeighborhoodDegenerate { description: description() },
         (_, "DISTILLATION_DIVERGED") => Error::DistillationDiverged { description: description() },
         (Code::Unauthenticated, _) => Error::Unauthenticated,
@@ -93,7 +101,10 @@ fn from_code(status: &Status, details: &ErrorDetails) -> Error {
         Code::DeadlineExceeded => Error::DeadlineExceeded,
         Code::Unauthenticated => Error::Unauthenticated,
         Code::Unavailable => Error::UpstreamUnavailable { service: "remote".to_owned() },
-        // The library's answer to a message beyond the size limit is OUT_OF_RANGE.
+        // This end's library, about an answer or a request that is beyond its limit.
+        Code::OutOfRange if size_limit(status).is_some() => {
+            Error::MessageTooLarge { limit_bytes: size_limit(status).unwrap_or_default() }
+        }
         Code::InvalidArgument | Code::OutOfRange => invalid_fields(details)
             .unwrap_or_else(|| Error::invalid("", shortened(status.message(), MAX_MESSAGE_BYTES))),
         Code::ResourceExhausted => Error::QueueFull {

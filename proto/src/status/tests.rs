@@ -17,7 +17,17 @@ fn a_client_gets_the_error_that_the_service_had() {
     violations.add("teacher", "is required");
     check(Error::InvalidFields(violations), Code::InvalidArgument, "INVALID_FIELDS");
     let (got, expected) = (ImageShape::gray(32, 30), ImageShape::gray(28, 28));
-    check(Error::ImageShapeMismatch { got, expected }, Code::InvalidArgument, "IMAGE_SHAPE_MISMATCH");
+    for field in ["", "instance.image.pixels"] {
+        let error = Error::ImageShapeMismatch { field: field.to_owned(), got, expected };
+        let told = from_error(error.clone()).get_details_bad_request().unwrap().field_violations.remove(0);
+        assert_eq!((told.field.as_str(), told.description), (field, error.to_string()));
+        check(error, Code::InvalidArgument, "IMAGE_SHAPE_MISMATCH");
+    }
+    let description = "the call came without its message".to_owned();
+    check(Error::MalformedRequest { description }, Code::InvalidArgument, "MALFORMED_REQUEST");
+    check(Error::MessageTooLarge { limit_bytes: 4_194_304 }, Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    let host = "evil.example".to_owned();
+    check(Error::HostNotAllowed { host }, Code::PermissionDenied, "HOST_NOT_ALLOWED");
     let resource = "teachers/none".to_owned();
     let not_found = Error::NotFound { kind: "TEACHER", resource: resource.clone() };
     check(not_found, Code::NotFound, "TEACHER_NOT_FOUND");
@@ -81,9 +91,6 @@ fn statuses_from_elsewhere_become_the_nearest_error() {
     ];
     for (code, expected) in cases {
         assert_eq!(to_error(&Status::new(code, "told")), expected);
-        let completed = complete(Status::new(code, "told"));
-        assert_eq!((completed.code(), to_error(&completed)), (code, expected));
-        assert_eq!(completed.get_details_error_info().unwrap().domain, DOMAIN);
     }
     assert_eq!(to_error(&Status::cancelled("Timeout expired")), Error::DeadlineExceeded);
     let lost = std::io::Error::other("the connection was lost");
@@ -107,19 +114,107 @@ fn a_long_description_is_shortened_and_not_lost() {
     let Error::InvalidFields(violations) = to_error(&status) else { panic!("not invalid fields") };
     let told = violations.iter().next().unwrap();
     assert_eq!(told.field, "teacher");
-    assert!(told.description.starts_with('é') && told.description.len() < 1_100);
+    assert!(told.description.starts_with('é') && told.description.len() < 600);
+}
+
+/// What a status takes of the trailers, as HTTP/2 counts it (RFC 9113, §6.5.2).
+fn trailer_bytes(status: &Status) -> usize {
+    let mut trailers = tonic::metadata::MetadataMap::new().into_headers();
+    status.add_header(&mut trailers).unwrap();
+    trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
 }
 
 #[test]
-fn many_wrong_fields_fit_into_the_trailers() {
+fn many_wrong_fields_fit_into_the_8_kib_that_grpcs_c_core_reads() {
     let mut violations = Violations::default();
     for i in 0..10_000 {
         violations.add(format!("ranges[{i}]"), "dimension 99 is not below 10");
     }
     let status = from_error(Error::InvalidFields(violations));
-    let mut trailers = tonic::metadata::MetadataMap::new().into_headers();
-    status.add_header(&mut trailers).unwrap();
-    let bytes: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-    assert!(bytes < 16 * 1_024, "{bytes}");
-    assert!(to_error(&status).to_string().contains("more fields are wrong"));
+    assert!(trailer_bytes(&status) < 7_168, "{}", trailer_bytes(&status));
+    let Error::InvalidFields(told) = to_error(&status) else { panic!("not invalid fields") };
+    let told: Vec<_> = told.iter().collect();
+    let last = told.last().unwrap();
+    assert_eq!(last.description, format!("and {} more", 10_000 - (told.len() - 1)));
+    assert!(told.len() > 50 && status.message().len() < 560, "{} {}", told.len(), status.message().len());
+    let listed = status.message().matches("ranges[").count();
+    assert!(status.message().ends_with(&format!("; and {} more", 10_000 - listed)), "{}", status.message());
+}
+
+#[test]
+fn no_text_however_long_or_foreign_breaks_the_trailers() {
+    let long = "é".repeat(50_000);
+    let words = || long.clone();
+    let mut violations = Violations::default();
+    for _ in 0..100 {
+        violations.add(words(), words());
+    }
+    let not_ready =
+        |operation| Error::ModelNotReady { model: words(), description: words(), operation, retry_after_ms: u64::MAX };
+    for error in [
+        Error::InvalidFields(violations),
+        Error::FailedPrecondition { reason: "R", subject: words(), description: words() },
+        Error::NotFound { kind: "TEACHER", resource: words() },
+        Error::AlreadyExists { kind: "TEACHER", resource: words() },
+        Error::HostNotAllowed { host: words() },
+        Error::MalformedRequest { description: words() },
+        Error::QueueFull { engine: words(), retry_after_ms: 1 },
+        not_ready(None),
+        not_ready(Some(words())),
+    ] {
+        let status = with_request_id(error, "0a8f3c1e5d2b4c6a9e7f123456789abc");
+        assert!(trailer_bytes(&status) < 8_192, "{}: {status:?}", trailer_bytes(&status));
+    }
+    let unknown = complete(Status::unimplemented(""), &words());
+    assert!(trailer_bytes(&unknown) < 8_192, "{unknown:?}");
+}
+
+fn completed(code: Code, library: &str) -> (Code, String, String) {
+    let status = complete(Status::new(code, library), "a.v1.Service/Method");
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.domain, DOMAIN);
+    (status.code(), info.reason, status.message().to_owned())
+}
+
+#[test]
+fn what_the_library_could_not_read_is_the_callers_mistake_in_our_words() {
+    for (library, ours) in [
+        ("failed to decode Protobuf message: GetTeacherRequest.name: buffer underflow", "GetTeacherRequest.name"),
+        ("Missing request message.", "without its message"),
+        ("protocol error: received message with compressed-flag but no grpc-encoding was specified", "uncompressed"),
+        ("protocol error: received message with invalid compression flag: 7 (valid flags are 0 and 1)", "first byte"),
+        ("Unexpected EOF decoding stream.", "shorter than"),
+        ("tonic-web: Invalid symbol 33, offset 0.", "base64"),
+        ("tonic-web: malformed base64 request", "base64"),
+        ("tonic-web: error reading a body from connection", "could not be read to its end"),
+    ] {
+        let (code, reason, message) = completed(Code::Internal, library);
+        assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "MALFORMED_REQUEST"));
+        assert!(message.contains(ours) && !message.contains(library), "{message}");
+    }
+    let large = "Error, decoded message length too large: found 5242887 bytes, the limit is: 12582912 bytes";
+    let (code, reason, message) = completed(Code::OutOfRange, large);
+    assert_eq!((code, reason.as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
+    assert!(message.contains("12582912"), "{message}");
+    assert_eq!(to_error(&Status::out_of_range(large)), Error::MessageTooLarge { limit_bytes: 12_582_912 });
+}
+
+#[test]
+fn an_unknown_method_or_encoding_is_named() {
+    let (code, reason, message) = completed(Code::Unimplemented, "");
+    assert_eq!((code, reason.as_str()), (Code::Unimplemented, "METHOD_UNKNOWN"));
+    assert!(message.contains("a.v1.Service/Method"), "{message}");
+    let (code, reason, message) =
+        completed(Code::Unimplemented, "Content is compressed with `br` which isn't supported");
+    assert_eq!((code, reason.as_str()), (Code::Unimplemented, "ENCODING_UNSUPPORTED"));
+    assert!(message.contains("`br`") && message.contains("uncompressed"), "{message}");
+}
+
+#[test]
+fn a_status_of_ours_is_left_as_it_is() {
+    let ours = from_error(Error::unexpected("the cause"));
+    let left = complete(ours.clone(), "a.v1.Service/Method");
+    assert_eq!((left.code(), left.details()), (Code::Internal, ours.details()));
+    let (code, reason, _) = completed(Code::Cancelled, "Timeout expired");
+    assert_eq!((code, reason.as_str()), (Code::Cancelled, "CANCELLED"));
 }

@@ -24,7 +24,7 @@ pub(crate) use self::creation::queued;
 pub use self::{
     creation::{NewAutoencoder, NewTeacher, check_identity},
     evaluation::{Evaluation, ExampleFilter, ExampleOrder},
-    examples::{ExamplePage, ExampleQuery},
+    examples::{ExamplePage, ExampleQuery, Selection, check_split},
     models::ModelSet,
 };
 use self::{

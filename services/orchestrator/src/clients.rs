@@ -24,6 +24,10 @@ fn failed(service: &'static str) -> impl Fn(Status) -> Error {
         Error::UpstreamUnavailable { .. } | Error::Cancelled => {
             Error::UpstreamUnavailable { service: service.to_owned() }
         }
+        // What they could not read, or were not to be asked under, is ours: users do not speak to them.
+        told @ (Error::MalformedRequest { .. } | Error::MessageTooLarge { .. } | Error::HostNotAllowed { .. }) => {
+            Error::unexpected(format!("the {service} service: {told}"))
+        }
         other => other,
     }
 }

@@ -9,7 +9,7 @@ use domain::{Result, Violations};
 use runtime::{channel::Addresses, config::Validate, server::ConnectionConfig};
 
 use self::sharing::SharingConfig;
-use crate::{bootstrap::BootstrapTeacher, store::StoreConfig};
+use crate::{bootstrap::BootstrapTeacher, hosts::Hosts, store::StoreConfig};
 
 /// The public face: catalog, explanations and operations, and the page.
 #[derive(Debug, Clone, clap::Parser)]
@@ -18,6 +18,11 @@ pub struct Config {
     /// Address to listen on, for gRPC, grpc-web and the page.
     #[arg(long, env = "DEEPER_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Host names that requests may be addressed to, separated by commas, without ports; "*" is every name. The
+    /// names of this machine itself (localhost, 127.0.0.0/8, [::1]) always are. Without it: only those when
+    /// listening on a loopback address, every name otherwise.
+    #[arg(long, env = "DEEPER_ALLOWED_HOSTS", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
     /// The artifact store, shared with teacher, vae and other replicas: a folder, `gs://bucket/prefix` or
     /// `s3://bucket/prefix`.
     #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts")]
@@ -58,6 +63,7 @@ impl Validate for Config {
         violations.check(self.page_dir.as_ref().is_none_or(|folder| folder.is_dir()), "--page-dir", || {
             "is not a folder".to_owned()
         });
+        violations.take("", Hosts::check(&self.allowed_hosts));
         for (flag, address) in [
             ("--teacher-address", &self.teacher_address),
             ("--vae-address", &self.vae_address),

@@ -169,8 +169,7 @@ async fn label_neighbors(
         (snapshot.neighborhood.len(), snapshot.neighborhood.is_degenerate())
     };
     if degenerate {
-        let description = "all neighbors came out identical; choose a larger radius or wider ranges".to_owned();
-        return Err(Error::NeighborhoodDegenerate { description });
+        return Err(Error::neighborhood_degenerate());
     }
     if count != wanted {
         return Err(Error::unexpected(format!("the vae service made {count} of {wanted} neighbors")));

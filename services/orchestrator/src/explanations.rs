@@ -3,10 +3,12 @@
 
 pub mod chosen;
 pub mod instance;
+mod known;
 mod live;
 mod looks;
 pub mod memory;
 pub mod neighborhood;
+mod outcomes;
 pub mod questions;
 pub mod runs;
 mod students;
@@ -128,8 +130,6 @@ impl Explanations {
         if matches!(explanation.state, ExplanationState::Failed(_) | ExplanationState::Cancelled) {
             return Ok(self.find_live(name).unwrap_or_else(|| self.keep(Live::ended(explanation))));
         }
-        let explanation =
-            Explanation { state: ExplanationState::Queued, stage: domain::Stage::Encoding, ..explanation };
         let question = self.question_again(&explanation).await?;
         self.check_capacity()?;
         if self.documents.get(name.as_str()).await?.is_none() {
@@ -140,6 +140,11 @@ impl Explanations {
 
     /// All explanations, newest first, as they were asked for or are now.
     pub async fn list(&self) -> Result<Vec<Explanation>> {
+        self.list_as(|live| Some(Explanation::clone(&live.current()))).await
+    }
+
+    /// All explanations, newest first, each as `now` tells it or else as its document does.
+    async fn list_as(&self, now: impl Fn(&Live) -> Option<Explanation>) -> Result<Vec<Explanation>> {
         let live: HashMap<ResourceName, Arc<Live>> =
             self.lock_live().iter().map(|live| (live.name().clone(), Arc::clone(live))).collect();
         let mut all = Vec::new();
@@ -148,7 +153,7 @@ impl Explanations {
                 tracing::error!("the record of an explanation cannot be read and is left out");
                 continue;
             };
-            let current = live.get(&stored.name).map(|live| Explanation::clone(&live.current()));
+            let current = live.get(&stored.name).and_then(|live| now(live));
             all.push(current.unwrap_or(stored));
         }
         all.sort_by(|a, b| b.create_time.cmp(&a.create_time).then_with(|| a.name.cmp(&b.name)));
@@ -253,35 +258,12 @@ impl Explanations {
         runtime::telemetry::continue_trace(&span);
         let work = async move {
             running.follow(all.runs.clone(), question).await;
-            if let Err(error) = all.note_end(&running, &document).await {
+            if let Err(error) = all.record_end(&running, &document).await {
                 tracing::warn!(explanation.name = %running.name(), %error, "the end of an explanation was not stored");
             }
         };
         self.tasks.spawn(context.scope(work).instrument(span));
         live
-    }
-
-    /// Writes how an explanation ended, once: whoever is first, and not over a deletion or a cancellation. One that
-    /// ended otherwise than its record says, here where it was perhaps computed again, is not kept in memory:
-    /// whoever asks next gets another try.
-    async fn note_end(&self, live: &Live, document: &[u8]) -> Result<()> {
-        if live.is_forgotten() {
-            return Ok(());
-        }
-        let ended = live.current();
-        let end = raw::Explanation::from(&spec_of(&ended)).encode_to_vec();
-        let is_first =
-            !read_document(document)?.is_done() && self.documents.replace(live.name().as_str(), document, end).await?;
-        if is_first {
-            return Ok(());
-        }
-        let stored = self.documents.get(live.name().as_str()).await?;
-        let state = stored.and_then(|stored| read_document(&stored).ok()).map(|stored| stored.state);
-        let is_same = state.is_some_and(|state| std::mem::discriminant(&state) == std::mem::discriminant(&ended.state));
-        if !is_same {
-            self.lock_live().retain(|known| !std::ptr::eq(Arc::as_ptr(known), live));
-        }
-        Ok(())
     }
 
     fn keep(&self, new: Live) -> Arc<Live> {
@@ -344,17 +326,4 @@ fn not_found(name: &ResourceName) -> Error {
 fn read_document(bytes: &[u8]) -> Result<Explanation> {
     let decoded = raw::Explanation::decode(bytes).map_err(Error::unexpected)?;
     Explanation::try_from(decoded).map_err(|error| Error::unexpected(format!("a stored explanation: {error}")))
-}
-
-/// What cannot be recomputed of an explanation.
-fn spec_of(explanation: &Explanation) -> Explanation {
-    Explanation {
-        image: None,
-        soft_labels: None,
-        latent: None,
-        reconstruction: None,
-        student: None,
-        labeled_neighbor_count: 0,
-        ..explanation.clone()
-    }
 }

@@ -11,6 +11,7 @@ mod documents;
 pub mod explain;
 pub mod explanations;
 pub mod grpc;
+pub mod hosts;
 pub mod library;
 pub mod operations;
 pub mod ports;
@@ -23,7 +24,7 @@ mod web;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use artifacts::Artifacts;
-use domain::Result;
+use domain::{Error, Result};
 use proto::raw::{
     DESCRIPTORS,
     deeper::{
@@ -47,6 +48,7 @@ use self::{
     clients::{StudentClient, TeacherClient, TrainerClient, VaeClient},
     explanations::{Explanations, memory::Memory},
     grpc::{catalog::CatalogFace, explanations::ExplanationsFace, operations::OperationsFace},
+    hosts::Hosts,
     library::StoredLibrary,
     operations::Operations,
     ports::{Clock, Models, Records, Store, Trainers},
@@ -73,6 +75,8 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     /// Folder of the built page; without it only the API is served.
     pub page_folder: Option<PathBuf>,
+    /// Names that requests may be addressed to.
+    pub hosts: Hosts,
     /// What a fresh system starts with.
     pub bootstrap: Bootstrap,
     /// How callers are told apart.
@@ -82,7 +86,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// The other services behind these channels; no page, nothing to start with, no cache but this process's.
+    /// The other services behind these channels; no page, every host name, nothing to start with, no cache but
+    /// this process's.
     pub fn connected(artifacts: Artifacts, teacher: Channel, vae: Channel, student: Channel) -> Self {
         Self {
             artifacts,
@@ -94,6 +99,7 @@ impl Services {
             },
             store: Arc::new(MemoryStore::default()),
             page_folder: None,
+            hosts: Hosts::any(),
             bootstrap: Bootstrap::default(),
             callers: Callers::default(),
             timing: Timing::default(),
@@ -103,7 +109,7 @@ impl Services {
 
 /// Serves until `shutdown` is cancelled or the connections end. Trainings that ran before are resumed.
 pub async fn serve(services: Services, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
-    let Services { artifacts, trainers, models, store, page_folder, bootstrap, callers, timing } = services;
+    let Services { artifacts, trainers, models, store, page_folder, hosts, bootstrap, callers, timing } = services;
     // Trainings and watches also end when the connections do.
     let stop = shutdown.child_token();
     let clock: Clock = Arc::new(|| jiff::Timestamp::now().as_second());
@@ -163,7 +169,7 @@ pub async fn serve(services: Services, incoming: impl Connections, shutdown: Can
                 .max_encoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add(OperationsServer::new(OperationsFace::new(catalog.clone(), explanations)))
-        .with_web(move |grpc| web::router(identified(grpc, Arc::new(callers)), page_folder));
+        .with_web(move |grpc| web::router(identified(grpc, Arc::new(callers)), page_folder, hosts));
     let outcome = server.serve(incoming, shutdown).await;
 
     stop.cancel();
@@ -217,7 +223,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     );
     let bootstrap = Bootstrap::mnist(config.mnist_dir, config.bootstrap_teacher);
     let store = store::open(&config.cache).await?;
+    let hosts = Hosts::new(&config.allowed_hosts, listener.local_addr().map_err(Error::unexpected)?);
     let (callers, timing) = (config.sharing.callers()?, config.sharing.timing());
-    let services = Services { store, page_folder: config.page_dir, bootstrap, callers, timing, ..connected };
+    let services = Services { store, page_folder: config.page_dir, hosts, bootstrap, callers, timing, ..connected };
     serve(services, tcp_with(listener, &config.connections), shutdown).await
 }

@@ -11,7 +11,8 @@ pub(crate) const MAX_FILE_BYTES: usize = 10_000_000;
 const MAX_SIDE: u32 = 4_096;
 /// Memory the decoder may use: a 4,096² image with four 16-bit channels.
 const MAX_DECODED_BYTES: u64 = 4_096 * 4_096 * 8;
-/// Gray values below this are noise of a scan or a compression, not ink.
+/// Gray values below this are noise of a scan or a compression, not ink. An image whose values all lie
+/// closer together than this shows nothing.
 const INK_THRESHOLD: u8 = 32;
 
 /// Decodes and prepares a PNG file. Heavy: call it off the async threads.
@@ -20,6 +21,7 @@ pub(crate) fn image_from_png(bytes: &[u8], shape: ImageShape) -> Result<Image> {
         return Err(Error::invalid("image.png", format!("the data set's images are {shape}; send pixels instead")));
     }
     let gray = decode(bytes)?;
+    check_shows_something(&gray)?;
     if gray.dimensions() == (shape.width as u32, shape.height as u32) {
         return Image::new(shape, ink_on_paper(gray).into_raw());
     }
@@ -40,6 +42,17 @@ fn decode(bytes: &[u8]) -> Result<GrayImage> {
     let decoded =
         reader.decode().map_err(|error| refused(format!("is not a readable PNG of at most 4096×4096: {error}")))?;
     Ok(over_white(&decoded.to_luma_alpha8()))
+}
+
+/// One rule for images of every size: a blank one has nothing that could be explained.
+fn check_shows_something(gray: &GrayImage) -> Result<()> {
+    let darkest = gray.pixels().map(|pixel| pixel.0[0]).min().unwrap_or_default();
+    let lightest = gray.pixels().map(|pixel| pixel.0[0]).max().unwrap_or_default();
+    if lightest - darkest >= INK_THRESHOLD { Ok(()) } else { Err(shows_nothing()) }
+}
+
+fn shows_nothing() -> Error {
+    Error::invalid("image.png", "shows nothing: all its pixels are alike, or nearly so")
 }
 
 /// What is transparent shows the paper behind it.
@@ -92,7 +105,7 @@ fn ink_box(ink: &GrayImage) -> Result<(u32, u32, u32, u32)> {
     let bottom = inked().map(|(_, y, _)| y).max();
     match (left, top, right, bottom) {
         (Some(left), Some(top), Some(right), Some(bottom)) => Ok((left, top, right - left + 1, bottom - top + 1)),
-        _ => Err(Error::invalid("image.png", "shows nothing: all pixels are alike")),
+        _ => Err(shows_nothing()),
     }
 }
 
@@ -146,9 +159,28 @@ mod tests {
     }
 
     #[test]
+    fn a_blank_image_is_refused_whatever_its_size_and_its_gray() {
+        for side in [28, 50] {
+            for gray in [0, 100, 127, 128, 255] {
+                let faint = |x, y| image::Luma([if (x, y) == (9, 9) { gray ^ 16 } else { gray }]);
+                for blank in
+                    [GrayImage::from_pixel(side, side, image::Luma([gray])), GrayImage::from_fn(side, side, faint)]
+                {
+                    let refused = image_from_png(&png(&blank), SHAPE).unwrap_err().to_string();
+                    assert!(refused.contains("shows nothing"), "{side} {gray}: {refused}");
+                }
+            }
+        }
+        // The least ink that counts does so in both sizes.
+        for side in [28, 50] {
+            let thin = GrayImage::from_fn(side, side, |x, _| image::Luma([if x == 9 { INK_THRESHOLD } else { 0 }]));
+            assert!(image_from_png(&png(&thin), SHAPE).is_ok(), "{side}");
+        }
+    }
+
+    #[test]
     fn empty_broken_and_oversized_files_are_refused_with_a_reason() {
         let reason = |bytes: &[u8]| image_from_png(bytes, SHAPE).unwrap_err().to_string();
-        assert!(reason(&png(&GrayImage::new(50, 50))).contains("shows nothing"));
         assert!(reason(b"not a png").contains("not a readable PNG"));
         assert!(reason(&png(&GrayImage::new(5_000, 1))).contains("not a readable PNG"));
         assert!(reason(&vec![0; MAX_FILE_BYTES + 1]).contains("more than"));

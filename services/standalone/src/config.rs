@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 use domain::{Result, Violations};
-use orchestrator::bootstrap::BootstrapTeacher;
+use orchestrator::{bootstrap::BootstrapTeacher, hosts::Hosts};
 use runtime::config::{Validate, cpu_count};
 use teacher::{ComputeConfig, config::Device};
 use torch::DeviceChoice;
@@ -17,6 +17,12 @@ pub struct Config {
     /// Address to listen on. Who can reach it can use everything: there are no accounts.
     #[arg(long, env = "DEEPER_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+
+    /// Host names that requests may be addressed to, separated by commas, without ports; "*" is every name. The
+    /// names of this machine itself (localhost, 127.0.0.0/8, [::1]) always are. Without it: only those when
+    /// listening on a loopback address, every name otherwise.
+    #[arg(long, env = "DEEPER_ALLOWED_HOSTS", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
 
     /// Folder for all that is kept: data sets, weights, explanations. A restart finds them again.
     #[arg(long, env = "DEEPER_DATA_DIR", default_value = "data")]
@@ -44,6 +50,7 @@ impl Config {
     pub fn for_testing(data_dir: PathBuf, mnist_dir: PathBuf) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            allowed_hosts: Vec::new(),
             data_dir,
             page_dir: None,
             mnist_dir: Some(mnist_dir),
@@ -80,6 +87,7 @@ impl Validate for Config {
         violations.check(self.mnist_dir.as_ref().is_none_or(|folder| folder.is_dir()), "--mnist-dir", || {
             "is not a folder".to_owned()
         });
+        violations.take("", Hosts::check(&self.allowed_hosts));
         violations.take("--device", self.device().device());
         violations.finish()
     }

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use artifacts::Artifacts;
 use domain::{Error, Result};
-use orchestrator::{Services, bootstrap::Bootstrap};
+use orchestrator::{Services, bootstrap::Bootstrap, hosts::Hosts};
 use runtime::{channel::in_process, gate::Gate, long::TrainingQueue, server::tcp};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     // A service whose callers are gone ends: these stay until it is told to.
     let _callers = [teacher.clone(), vae.clone(), student.clone()];
     let connected = Services::connected(artifacts, teacher, vae, student);
-    let orchestrator = Services { page_folder: config.page_dir, bootstrap, ..connected };
+    let hosts = Hosts::new(&config.allowed_hosts, listener.local_addr().map_err(Error::unexpected)?);
+    let orchestrator = Services { page_folder: config.page_dir, hosts, bootstrap, ..connected };
     let facing = orchestrator::serve(orchestrator, tcp(listener), shutdown.clone());
     let outcome = tokio::select! {
         outcome = facing => outcome,

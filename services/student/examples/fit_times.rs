@@ -60,7 +60,7 @@ fn main() {
             continue;
         }
         for count in [64, 128, 256, 512, 1_000] {
-            let spec = StudentSpec { solver, ..Default::default() };
+            let spec = StudentSpec::of(solver);
             let mut distiller = Distiller::new(spec, instance.clone(), instance_logits.clone(), None, count).unwrap();
             let batch = ImageBatch::new(SHAPE, pixels[..count * 784].to_vec()).unwrap();
             distiller.push(&batch, &logits[..count * 10]).unwrap();

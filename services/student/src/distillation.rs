@@ -62,7 +62,7 @@ impl Distiller {
     pub fn push(&mut self, images: &ImageBatch, logits: &[f32]) -> Result<()> {
         let label_count = self.instance_logits.label_count();
         if images.shape() != self.instance.shape() {
-            return Err(Error::ImageShapeMismatch { got: images.shape(), expected: self.instance.shape() });
+            return Err(Error::image_shape(images.shape(), self.instance.shape()));
         }
         let mut violations = Violations::default();
         violations.check(logits.len() == images.len() * label_count, "logits", || {

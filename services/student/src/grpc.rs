@@ -10,6 +10,7 @@ use proto::{
         self as raw, DistillStudentRequest, DistillStudentResponse, distill_student_request::Step,
         distill_student_response::Answer, student_service_server::StudentService,
     },
+    status::request_error,
 };
 use runtime::{call::Context, gate::Gate, status};
 use tokio::sync::{Semaphore, mpsc};
@@ -132,11 +133,16 @@ async fn next_step(requests: &mut Streaming<DistillStudentRequest>) -> Result<Op
     match requests.message().await {
         Ok(None) => Ok(None),
         Ok(Some(request)) => required("step", request.step).map(Some),
-        Err(status) if status.code() == tonic::Code::OutOfRange => {
-            Err(Error::invalid("chunk", "the message is larger than 4 MiB"))
+        // Without a source: the library could not read the message. With one, the connection is gone.
+        Err(status) if std::error::Error::source(&status).is_none() && is_about_a_message(&status) => {
+            Err(request_error(&status))
         }
         Err(_) => Err(Error::Cancelled),
     }
+}
+
+fn is_about_a_message(status: &Status) -> bool {
+    matches!(status.code(), tonic::Code::OutOfRange | tonic::Code::Internal)
 }
 
 /// Reads a configuration; every wrong field at once.

@@ -86,7 +86,7 @@ fn a_linear_teacher_comes_back_up_to_a_constant_over_classes() {
 fn every_solver_imitates_a_linear_teacher() {
     let world = LinearWorld::new(401);
     for solver in SOLVERS {
-        let student = fit(&world.distiller(StudentSpec { solver, l2: 1e-4, ..Default::default() }, [])).unwrap();
+        let student = fit(&world.distiller(StudentSpec { l2: 1e-4, ..StudentSpec::of(solver) }, [])).unwrap();
         let fidelity = &student.fidelity;
         assert!(fidelity.top1_agreement > 0.9, "{solver:?}: {fidelity:?}");
         assert!(fidelity.top1_agreement > fidelity.majority_baseline + 0.2, "{solver:?}: {fidelity:?}");
@@ -184,7 +184,7 @@ fn identical_neighbors_are_a_degenerate_neighborhood() {
     let world = LinearWorld::new(2);
     let images = vec![world.images[1].clone(); 40];
     let error = fit(&LinearWorld { images, ..world }.distiller(StudentSpec::default(), [])).unwrap_err();
-    assert!(matches!(error, Error::NeighborhoodDegenerate { .. }), "{error}");
+    assert_eq!(error, Error::neighborhood_degenerate());
 }
 
 #[test]

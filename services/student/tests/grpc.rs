@@ -184,7 +184,9 @@ async fn wrong_chunks_are_refused() {
     }
     let large = types::ImageBatch { channels: 1, height: 1_024, width: 1_025, pixels: vec![0; 1_024 * 1_025] };
     check(raw::LabeledChunk { images: Some(large), ..good.clone() }, "chunk.images.pixels").await;
-    check(raw::LabeledChunk { logits: vec![0.0; 2 << 20], ..good.clone() }, "chunk").await;
+    let oversized = raw::LabeledChunk { logits: vec![0.0; 2 << 20], ..good };
+    let (code, error) = refused(steps(config(64), vec![oversized])).await;
+    assert!(matches!((code, error), (Code::ResourceExhausted, Error::MessageTooLarge { limit_bytes: 4_194_304 })));
 }
 
 #[tokio::test]

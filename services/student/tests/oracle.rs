@@ -67,7 +67,8 @@ fn student(solver: Solver) -> Student {
     };
     let instance_logits = Logits::new(teacher(&instance)).unwrap();
     let instance = Image::new(SHAPE, instance).unwrap();
-    let spec = StudentSpec { solver, ..Default::default() };
+    // As in `fixtures/expected.py`, whatever a solver's defaults are.
+    let spec = StudentSpec { l2: 3e-3, instance_weight: 0.1, ..StudentSpec::of(solver) };
     let mut distiller = Distiller::new(spec, instance, instance_logits, None, 60).unwrap();
     for chunk in neighbors.chunks(17) {
         let logits: Vec<f32> = chunk.iter().flat_map(|x| teacher(x)).collect();

@@ -189,8 +189,8 @@ fn deletion(folder: &str, teacher: &str) {
         let occlusion = Occlusion::plan(&image, 3, 1).unwrap();
         let parts = occlusion.batches(125).map(|part| served.logits(&part).unwrap());
         let occluded = occlusion.heatmap(contrast, &parts.flatten().collect::<Vec<_>>()).unwrap().values().to_vec();
-        let gradient = served.input_gradient(&image, contrast).unwrap().values().to_vec();
-        let product = gradient_times_input(&served, &image, contrast).unwrap().values().to_vec();
+        let gradient = served.input_gradient(&image, contrast).unwrap().slopes.values().to_vec();
+        let product = gradient_times_input(&served, &image, contrast).unwrap().0.values().to_vec();
         let mut random = Randomness::new(index as u64, 0);
         let chance = (0..SHAPE.pixel_count()).map(|_| random.uniform() as f32).collect();
         for (count, map) in flipped.iter_mut().zip([occluded, gradient, product, chance]) {

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use artifacts::Location;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use domain::{ResourceName, Result, Violations};
-use runtime::{engine::QueueConfig, long::TrainingConfig, server::ConnectionConfig};
+use domain::{ResourceName, Result};
+use runtime::{engine::QueueConfig, long::TrainingConfig, readiness::served_models, server::ConnectionConfig};
 
 /// The teacher service: trains classifiers, answers logits and attributions.
 #[derive(Debug, Clone, Parser)]
@@ -145,11 +145,7 @@ impl Config {
 
     /// The teachers of `serve_models`.
     pub fn serve_models(&self) -> Result<Vec<ResourceName>> {
-        let mut violations = Violations::default();
-        let parse = |name: &String| violations.take("--serve-models", ResourceName::parse(name, ResourceName::TEACHER));
-        let names = self.serve_models.iter().filter_map(parse).collect();
-        violations.finish()?;
-        Ok(names)
+        served_models(&self.serve_models, ResourceName::TEACHER)
     }
 }
 

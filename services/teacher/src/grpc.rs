@@ -5,17 +5,14 @@ mod streams;
 
 use std::sync::Arc;
 
-use domain::{Attribution, Error, Image, ImageBatch, ResourceName, Result, TeacherRecipe, Violations};
+use domain::{Error, Image, ImageBatch, ResourceName, Result, TeacherRecipe, Violations};
 use futures::stream::BoxStream;
 use proto::{
     fields::{required, required_from},
-    raw::deeper::{
-        teacher::v1::{
-            AttributeImageRequest, AttributeImageResponse, ClassifyImagesRequest, ClassifyImagesResponse,
-            EvaluateTeacherRequest, EvaluateTeacherResponse, TrainTeacherRequest, TrainTeacherResponse,
-            teacher_service_server::TeacherService,
-        },
-        types::v1 as raw,
+    raw::deeper::teacher::v1::{
+        AttributeImageRequest, AttributeImageResponse, ClassifyImagesRequest, ClassifyImagesResponse,
+        EvaluateTeacherRequest, EvaluateTeacherResponse, TrainTeacherRequest, TrainTeacherResponse,
+        teacher_service_server::TeacherService,
     },
     specs::AttributionRequest,
     types::flat_from_logits,
@@ -62,7 +59,7 @@ impl TeacherService for Face {
         let context = Context::of(&request);
         let (teacher, image, question) = parse_attribute(request.into_inner()).map_err(from_error)?;
         let attribution = context.run(self.models.attribute(&teacher, &image, question)).await.map_err(from_error)?;
-        Ok(Response::new(present_attribution(&attribution)))
+        Ok(Response::new((&attribution).into()))
     }
 
     async fn train_teacher(
@@ -141,13 +138,4 @@ fn present_classified(classified: &Classified) -> ClassifyImagesResponse {
         queue_ms: classified.queue.as_secs_f64() * 1e3,
         compute_ms: classified.compute.as_secs_f64() * 1e3,
     }
-}
-
-fn present_attribution(attribution: &Attribution) -> AttributeImageResponse {
-    let spec = AttributionRequest {
-        method: attribution.spec.method,
-        target: Some(attribution.spec.target),
-        baseline: attribution.spec.baseline,
-    };
-    AttributeImageResponse { spec: Some((&spec).into()), heatmap: Some(raw::Heatmap::from(&attribution.heatmap)) }
 }

@@ -8,13 +8,13 @@ use std::{
 };
 
 use domain::{
-    Architecture, Error, Heatmap, Image, ImageBatch, ImageShape, LinearClassifier, Logits, LossPoint, Progress,
-    ResourceName, Result, TeacherRecipe, TrainingPhase,
+    Architecture, Error, Image, ImageBatch, ImageShape, LinearClassifier, Logits, LossPoint, Progress, ResourceName,
+    Result, TeacherRecipe, TrainingPhase,
 };
 use runtime::long::LongContext;
 
 use crate::{
-    teacher::{Classifier, Contrast, Description, expect_shape},
+    teacher::{Classifier, Contrast, Description, InputGradient, expect_shape},
     workshop::{TrainedTeacher, Workshop},
 };
 
@@ -22,6 +22,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct LinearTeacher {
     classifier: LinearClassifier,
+    /// What gradients are taken of.
+    copy: LinearClassifier,
     description: Description,
 }
 
@@ -33,6 +35,14 @@ impl LinearTeacher {
     pub fn new(shape: ImageShape, weights: Vec<Vec<f64>>) -> Self {
         let biases = vec![0.0; weights.len()];
         Self::from(LinearClassifier::new(shape, weights, biases).expect("one full, finite map a label"))
+    }
+
+    /// Takes gradients of another classifier of the same shape and labels, as a teacher in bf16 takes them of
+    /// its f32 copy.
+    #[must_use]
+    pub fn with_gradients_of(self, copy: LinearClassifier) -> Self {
+        let description = Description { gradient_engine: "linear f64 copy".to_owned(), ..self.description };
+        Self { copy, description, ..self }
     }
 }
 
@@ -47,8 +57,9 @@ impl From<LinearClassifier> for LinearTeacher {
             label_count: classifier.label_count(),
             digest: format!("{digest:064x}"),
             engine: "linear f64".to_owned(),
+            gradient_engine: "linear f64".to_owned(),
         };
-        Self { classifier, description }
+        Self { copy: classifier.clone(), classifier, description }
     }
 }
 
@@ -59,20 +70,22 @@ impl Classifier for LinearTeacher {
 
     fn logits(&self, images: &ImageBatch) -> Result<Vec<Logits>> {
         expect_shape(images, self.description.shape)?;
-        let answer = |pixels: &[u8]| {
-            let unit: Vec<f64> = pixels.iter().map(|&pixel| f64::from(pixel) / 255.0).collect();
-            Logits::new(self.classifier.logits(&unit).into_iter().map(|logit| logit as f32).collect())
-        };
-        images.iter().map(answer).collect()
+        images.iter().map(|pixels| answer(&self.classifier, pixels)).collect()
     }
 
-    fn input_gradient(&self, image: &Image, contrast: Contrast) -> Result<Heatmap> {
+    fn input_gradient(&self, image: &Image, contrast: Contrast) -> Result<InputGradient> {
         image.expect_shape(self.description.shape)?;
-        match contrast.baseline {
-            Some(baseline) => self.classifier.contrast_map(contrast.target, baseline),
-            None => self.classifier.weight_map(contrast.target),
-        }
+        let slopes = match contrast.baseline {
+            Some(baseline) => self.copy.contrast_map(contrast.target, baseline)?,
+            None => self.copy.weight_map(contrast.target)?,
+        };
+        Ok(InputGradient { slopes, logits: answer(&self.copy, image.pixels())? })
     }
+}
+
+fn answer(classifier: &LinearClassifier, pixels: &[u8]) -> Result<Logits> {
+    let unit: Vec<f64> = pixels.iter().map(|&pixel| f64::from(pixel) / 255.0).collect();
+    Logits::new(classifier.logits(&unit).into_iter().map(|logit| logit as f32).collect())
 }
 
 /// A workshop of known teachers: some are there from the start, every training makes one and the same.
@@ -97,14 +110,24 @@ impl KnownWorkshop {
     /// A teacher that is there from the start.
     #[must_use]
     pub fn with_teacher(self, name: ResourceName, teacher: LinearTeacher) -> Self {
-        self.teachers().insert(name, teacher);
+        self.put(name, teacher);
         self
+    }
+
+    /// Puts a teacher in place of the one that was there, as another process would.
+    pub fn put(&self, name: ResourceName, teacher: LinearTeacher) {
+        self.teachers().insert(name, teacher);
     }
 
     /// Trainings that take longer.
     #[must_use]
     pub fn with_steps(self, step_count: u64, step_duration: Duration) -> Self {
         Self { step_count, step_duration, ..self }
+    }
+
+    /// Deletes a teacher's weights, as far as a workshop has any.
+    pub fn forget(&self, name: &ResourceName) {
+        self.teachers().remove(name);
     }
 
     fn teachers(&self) -> MutexGuard<'_, HashMap<ResourceName, LinearTeacher>> {

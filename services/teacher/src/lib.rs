@@ -25,7 +25,10 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{ResourceName, Result};
 use proto::raw::deeper::teacher::v1::teacher_service_server::{SERVICE_NAME, TeacherServiceServer};
-use runtime::server::{Connections, Health, MAX_MESSAGE_BYTES, Server};
+use runtime::{
+    readiness,
+    server::{Connections, MAX_MESSAGE_BYTES, Server},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -33,8 +36,6 @@ pub use self::{
     models::Models,
 };
 
-/// How long to wait before asking again for a teacher that is not there yet.
-const WARMING_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the last checkpoints of trainings are waited for when the process ends.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -55,30 +56,13 @@ pub async fn serve_warm(
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let places = models.queue().queue_capacity.into();
     let server = Server::new("teacher", proto::raw::DESCRIPTORS).add(face).places(places);
-    let health = server.health();
-    health.set(SERVICE_NAME, teachers.is_empty()).await;
-    let serving = server.serve(incoming, shutdown);
-    tokio::pin!(serving);
-    let outcome = tokio::select! {
-        outcome = &mut serving => outcome,
-        () = warm(&models, teachers, &health) => serving.await,
-    };
+    let warm = async |teacher: ResourceName| models.warm(&teacher).await.map(drop);
+    let outcome = readiness::serve_warm(server, SERVICE_NAME, teachers, warm, incoming, shutdown).await;
     // The callers are gone, so that every training has been asked to end.
     if tokio::time::timeout(CHECKPOINT_PATIENCE, models.trainings_ended()).await.is_err() {
         tracing::warn!("a training is left behind without its last checkpoint");
     }
     outcome
-}
-
-/// Opens every teacher, as often as it takes, and then says so.
-async fn warm(models: &Models, teachers: &[ResourceName], health: &Health) {
-    for teacher in teachers {
-        while let Err(error) = models.warm(teacher).await {
-            tracing::info!(teacher.name = %teacher, %error, "not warm yet");
-            tokio::time::sleep(WARMING_INTERVAL).await;
-        }
-    }
-    health.set(SERVICE_NAME, true).await;
 }
 
 #[cfg(feature = "torch")]

@@ -6,12 +6,15 @@ mod serving;
 mod shelf;
 mod worker;
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use artifacts::Artifacts;
 use domain::{
     Attribution, AttributionMethod, AttributionSpec, Error, Image, ImageBatch, Label, Logits, Progress, ResourceName,
-    Result, TeacherRecipe, TrainingPhase,
+    Result, TeacherRecipe, Temperature, TrainingPhase,
 };
 use runtime::{
     engine::QueueConfig,
@@ -29,8 +32,8 @@ use crate::{
     workshop::{TrainedTeacher, Workshop},
 };
 
-/// When to ask again for a teacher that is being trained.
-const RETRY_AFTER_MS: u64 = 2_000;
+/// How long a teacher may go on to answer after it was deleted, or trained anew by another process.
+const OUTDATED_FOR: Duration = Duration::from_secs(1);
 
 /// The teachers of one process. Cheap to share behind an `Arc`.
 pub struct Models {
@@ -40,6 +43,9 @@ pub struct Models {
     trainings: TrainingQueue,
     queue: QueueConfig,
     open: Shelf<Serving>,
+    /// When the open teachers were last compared with the store. The first caller for whom that was long
+    /// ago writes it and does so again.
+    compared_at: Mutex<Instant>,
     /// Being trained by this process, queued or running; a name stands here once a call. Marks write,
     /// callers that must not ask such a teacher read, and the end of the process waits for it to empty.
     training: watch::Sender<Vec<ResourceName>>,
@@ -65,8 +71,16 @@ impl Models {
         trainings: TrainingQueue,
         capacity: usize,
     ) -> Self {
-        let (queue, open) = (QueueConfig::default(), Shelf::new(capacity));
-        Self { workshop, artifacts, gate, trainings, queue, open, training: watch::Sender::default() }
+        Self {
+            workshop,
+            artifacts,
+            gate,
+            trainings,
+            queue: QueueConfig::default(),
+            open: Shelf::new(capacity),
+            compared_at: Mutex::new(Instant::now()),
+            training: watch::Sender::default(),
+        }
     }
 
     /// With this queue in front of each teacher.
@@ -94,7 +108,8 @@ impl Models {
         serving.classify(parts).await
     }
 
-    /// Which pixels move the answer. Occlusion asks the served engine, gradients its f32 original.
+    /// Which pixels move the answer. Occlusion asks the served engine, gradients its f32 original, whose own
+    /// answer is told where it is another class.
     pub async fn attribute(
         &self,
         teacher: &ResourceName,
@@ -107,25 +122,29 @@ impl Models {
         let choose = |answer: &Logits| {
             Contrast::new(question.target.unwrap_or(answer.predicted_label()), question.baseline, label_count)
         };
-        let (contrast, heatmap) = match question.method {
+        let Description { engine, gradient_engine, .. } = &serving.description;
+        let (contrast, heatmap, engine, dissent) = match question.method {
             AttributionMethod::Occlusion { patch_size, stride } => {
                 let occlusion = Occlusion::plan(image, patch_size, stride)?;
                 let batch_size = self.workshop.batch_size();
                 let answers = serving.classify(occlusion.batches(batch_size)).await?.logits;
                 let whole = answers.first().ok_or_else(|| Error::unexpected("no answer to the whole image"))?;
                 let contrast = choose(whole)?;
-                (contrast, occlusion.heatmap(contrast, &answers)?)
+                (contrast, occlusion.heatmap(contrast, &answers)?, engine, None)
             }
             AttributionMethod::GradientTimesInput => {
                 let whole = ImageBatch::from_images(image.shape(), [image])?;
                 let answers = serving.classify([whole].into_iter()).await?.logits;
                 let whole = answers.first().ok_or_else(|| Error::unexpected("no answer to the whole image"))?;
                 let contrast = choose(whole)?;
-                (contrast, serving.gradient_times_input(image.clone(), contrast).await?)
+                let (heatmap, original) = serving.gradient_times_input(image.clone(), contrast).await?;
+                let dissents = original.predicted_label() != whole.predicted_label();
+                let dissent = dissents.then(|| original.soft_labels(Temperature::ONE));
+                (contrast, heatmap, gradient_engine, dissent)
             }
         };
         let spec = AttributionSpec { method: question.method, target: contrast.target, baseline: contrast.baseline };
-        Ok(Attribution { spec, heatmap })
+        Ok(Attribution { spec, heatmap, engine: engine.clone(), dissent })
     }
 
     /// Queues a training behind those that run in this process; `QueueFull` where it takes no more. The token
@@ -171,19 +190,31 @@ impl Models {
 
     async fn serving(&self, teacher: &ResourceName) -> Result<Arc<Serving>> {
         if self.training.borrow().contains(teacher) {
-            return Err(not_ready(teacher, "it is being trained"));
+            return Err(Error::model_not_ready(teacher, "it is being trained", None));
         }
-        let mut cell = self.open.cell(teacher);
-        // Another process may have trained it anew. While the store is away, what is open answers.
-        if let Some(open) = cell.get()
-            && let Ok(Some(digest)) = self.artifacts.recent_digest(teacher).await
-            && digest != open.description.digest
-        {
-            self.open.remove(teacher);
-            cell = self.open.cell(teacher);
-        }
-        let start = || Serving::start(Arc::clone(&self.workshop), self.queue, self.gate.clone(), teacher);
+        self.close_outdated().await;
+        let cell = self.open.cell(teacher);
+        let start =
+            || Serving::start(Arc::clone(&self.workshop), &self.artifacts, self.queue, self.gate.clone(), teacher);
         Ok(Arc::clone(cell.get_or_try_init(start).await?))
+    }
+
+    /// Closes teachers whose weights were deleted or replaced since they were opened. Looks at the store, and
+    /// not at who deletes: a call could tell one replica only. Calls that have such a teacher go on to their end.
+    async fn close_outdated(&self) {
+        {
+            let mut compared_at = self.compared_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if compared_at.elapsed() < OUTDATED_FOR {
+                return;
+            }
+            *compared_at = Instant::now();
+        }
+        for (teacher, serving) in self.open.filled() {
+            if serving.is_outdated(&self.artifacts, &teacher).await {
+                tracing::info!(teacher.name = %teacher, "closed: its weights are no longer in the store");
+                self.open.take_down(&teacher, &serving);
+            }
+        }
     }
 }
 
@@ -207,15 +238,5 @@ impl Drop for TrainingMark {
                 names.remove(position);
             }
         });
-    }
-}
-
-/// The answer while a teacher cannot be asked.
-pub(crate) fn not_ready(teacher: &ResourceName, description: &str) -> Error {
-    Error::ModelNotReady {
-        model: teacher.to_string(),
-        description: description.to_owned(),
-        operation: None,
-        retry_after_ms: RETRY_AFTER_MS,
     }
 }

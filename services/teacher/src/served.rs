@@ -1,12 +1,12 @@
 //! A trained network behind the port: a packed copy that answers, and the f32 original for gradients.
 
-use domain::{Heatmap, Image, ImageBatch, Label, Logits, Result};
+use domain::{Error, Image, ImageBatch, Label, Logits, Result};
 use tch::{Device, Kind, Tensor};
 use torch::{Randomness, device, tensors};
 
 use crate::{
     networks::{Layers, Network, convolution::Mode, packed},
-    teacher::{Classifier, Contrast, Description, expect_shape},
+    teacher::{Classifier, Contrast, Description, InputGradient, expect_shape},
 };
 
 /// What numbers a packed copy computes with.
@@ -56,8 +56,10 @@ impl ServedTeacher {
         let batch_size = batch_size.max(1);
         let sides = (network.shape.height as i64, network.shape.width as i64);
         let packed = torch::contain(|| Ok(network.layers.packed(precision.kind(), sides)))?;
-        let engine = engine(precision, batch_size, network.device());
-        let description = Description { shape: network.shape, label_count: network.label_count, digest, engine };
+        let (shape, label_count, device) = (network.shape, network.label_count, network.device());
+        let engine = engine(precision, batch_size, device);
+        let gradient_engine = gradient_engine(device);
+        let description = Description { shape, label_count, digest, engine, gradient_engine };
         let mut served = Self { network, packed, precision, shapes: vec![batch_size], description };
         served.find_small_shapes()?;
         Ok(served)
@@ -111,6 +113,14 @@ pub fn engine(precision: Precision, batch_size: usize, device: Device) -> String
     format!("libtorch {numbers} {hardware}")
 }
 
+/// How the unpacked network on this device answers, of which gradients are taken.
+fn gradient_engine(device: Device) -> String {
+    match device {
+        Device::Cpu => format!("libtorch f32 unpacked, {}", device::cpu_class()),
+        other => format!("libtorch f32 unpacked, {other:?}"),
+    }
+}
+
 impl Classifier for ServedTeacher {
     fn description(&self) -> &Description {
         &self.description
@@ -128,21 +138,26 @@ impl Classifier for ServedTeacher {
         Ok(answers)
     }
 
-    fn input_gradient(&self, image: &Image, contrast: Contrast) -> Result<Heatmap> {
+    fn input_gradient(&self, image: &Image, contrast: Contrast) -> Result<InputGradient> {
         let shape = self.description.shape;
         image.expect_shape(shape)?;
         let single = ImageBatch::from_images(shape, [image])?;
         torch::contain(|| {
             let device = self.network.device();
             let pixels = tensors::from_images(&single, Kind::Float, device)?.set_requires_grad(true);
-            let logits = self.network.layers.forward(&self.network.normalize(&pixels), Mode::Evaluate).get(0); // [label]
+            let answers = self.network.layers.forward(&self.network.normalize(&pixels), Mode::Evaluate); // [1, label]
+            let logits = answers.get(0); // [label]
             let logit = |label: Label| logits.get(i64::from(label.0));
             let score = match contrast.baseline {
                 Some(baseline) => logit(contrast.target) - logit(baseline),
                 None => logit(contrast.target),
             };
             let gradient = Tensor::run_backward(&[&score], &[&pixels], false, false);
-            tensors::to_heatmap(&gradient[0], shape)
+            let answer = tensors::to_logits(&answers.detach())?.pop();
+            Ok(InputGradient {
+                slopes: tensors::to_heatmap(&gradient[0], shape)?,
+                logits: answer.ok_or_else(|| Error::unexpected("no answer to an image"))?,
+            })
         })
     }
 }

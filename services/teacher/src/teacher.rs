@@ -11,8 +11,18 @@ pub trait Classifier: Send {
     /// One answer an image. An image's logits do not depend on the others in the batch.
     fn logits(&self, images: &ImageBatch) -> Result<Vec<Logits>>;
 
-    /// Derivative of the contrast's score by every pixel in `[0, 1]`.
-    fn input_gradient(&self, image: &Image, contrast: Contrast) -> Result<Heatmap>;
+    /// Slopes of the contrast's score, and the answer that they are slopes of.
+    fn input_gradient(&self, image: &Image, contrast: Contrast) -> Result<InputGradient>;
+}
+
+/// What becomes of an answer when pixels change a little.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputGradient {
+    /// Derivative of the score by every pixel in `[0, 1]`.
+    pub slopes: Heatmap,
+    /// The answer to the image of whatever was derived: a copy that rounds less than the one that answers
+    /// images may give another class.
+    pub logits: Logits,
 }
 
 /// What tells one teacher's answers from another's.
@@ -26,6 +36,8 @@ pub struct Description {
     pub digest: String,
     /// How it answers: library, number type, layout, batch shape, CPU class.
     pub engine: String,
+    /// What gradients are computed with: a copy in f32 where the engine rounds more.
+    pub gradient_engine: String,
 }
 
 /// The score that is attributed: logit of `target`, minus the logit of `baseline` where there is one.
@@ -63,7 +75,7 @@ impl Contrast {
 /// Checks that images have the shape a teacher reads.
 pub fn expect_shape(images: &ImageBatch, expected: ImageShape) -> Result<()> {
     let got = images.shape();
-    if got == expected { Ok(()) } else { Err(Error::ImageShapeMismatch { got, expected }) }
+    if got == expected { Ok(()) } else { Err(Error::image_shape(got, expected)) }
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use tokio::runtime::Handle;
 use torch::{Checkpoint, device};
 
 use crate::{
-    models::not_ready,
     networks::Network,
     served::{Precision, ServedTeacher, engine},
     stored::Stored,
@@ -102,7 +101,7 @@ impl Workshop for TorchWorkshop {
         let Some((stored, checkpoint)) = self.stored(teacher)? else {
             let begun = self.runtime.block_on(self.artifacts.checkpoint_info(teacher, Slot::Latest))?;
             return Err(match begun {
-                Some(_) => not_ready(teacher, "its training has not ended"),
+                Some(_) => Error::model_not_ready(teacher, "its training has not ended", None),
                 None => Error::NotFound { kind: "TEACHER", resource: teacher.to_string() },
             });
         };
@@ -156,7 +155,7 @@ fn examples(split: Arc<LabeledImages>) -> Examples {
 
 fn expect_fit(base: &ResourceName, stored: &Stored, shape: ImageShape, label_count: usize) -> Result<()> {
     if stored.shape != shape {
-        return Err(Error::ImageShapeMismatch { got: shape, expected: stored.shape });
+        return Err(Error::image_shape(shape, stored.shape));
     }
     if stored.label_count != label_count {
         let known = stored.label_count;

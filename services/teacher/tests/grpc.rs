@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use artifacts::{Artifacts, IdxSplit, idx};
+use artifacts::{Artifacts, IdxSplit, Slot, idx};
 use domain::{ImageBatch, ImageShape, LinearClassifier, ResourceName};
 use proto::raw::deeper::{
     teacher::v1::{
@@ -24,6 +24,7 @@ use teacher::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Status};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_types::StatusExt;
 
 const SHAPE: ImageShape = ImageShape::gray(2, 2);
@@ -32,15 +33,21 @@ const NEW: &str = "teachers/new";
 
 struct Service {
     client: TeacherServiceClient<Channel>,
+    health: HealthClient<Channel>,
     artifacts: Artifacts,
+    workshop: Arc<KnownWorkshop>,
     _stop: DropGuard,
 }
 
 /// Two labels: the first likes the left column, the second the right one.
 fn known() -> LinearTeacher {
-    LinearTeacher::from(
-        LinearClassifier::new(SHAPE, vec![vec![1.0, 0.0, 2.0, 0.0], vec![0.0, 3.0, 0.0, 4.0]], vec![0.5, 0.0]).unwrap(),
-    )
+    LinearTeacher::from(biased(0.5))
+}
+
+/// The same weights, and so the same slopes, with another bias of the first label.
+fn biased(bias: f64) -> LinearClassifier {
+    let weights = vec![vec![1.0, 0.0, 2.0, 0.0], vec![0.0, 3.0, 0.0, 4.0]];
+    LinearClassifier::new(SHAPE, weights, vec![bias, 0.0]).unwrap()
 }
 
 fn name(text: &str) -> ResourceName {
@@ -48,18 +55,25 @@ fn name(text: &str) -> ResourceName {
 }
 
 fn start_with(workshop: KnownWorkshop) -> Service {
+    start_warm(workshop, vec![])
+}
+
+/// SERVING once these are warm.
+fn start_warm(workshop: KnownWorkshop, warm: Vec<ResourceName>) -> Service {
     let artifacts = Artifacts::in_memory();
     let gate = Gate::new();
     let trainings = TrainingQueue::new(gate.clone());
     let workshop = Arc::new(workshop.with_teacher(name(KNOWN), known()));
-    let models = Arc::new(Models::new(workshop, artifacts.clone(), gate, trainings, 2));
+    let models = Arc::new(Models::new(Arc::clone(&workshop) as _, artifacts.clone(), gate, trainings, 2));
     let (channel, incoming) = channel::in_process("teacher");
     let shutdown = CancellationToken::new();
-    tokio::spawn(teacher::serve(models, incoming, shutdown.clone()));
+    let stop = shutdown.clone();
+    tokio::spawn(async move { teacher::serve_warm(models, &warm, incoming, stop).await });
+    let health = HealthClient::new(channel.clone());
     let client = TeacherServiceClient::new(channel)
         .max_encoding_message_size(2 * MAX_MESSAGE_BYTES)
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
-    Service { client, artifacts, _stop: shutdown.drop_guard() }
+    Service { client, health, artifacts, workshop, _stop: shutdown.drop_guard() }
 }
 
 fn start() -> Service {
@@ -146,7 +160,7 @@ async fn images_that_are_none_too_many_torn_or_of_another_shape_are_refused() {
     let huge = raw::ImageBatch { channels: u32::MAX, height: u32::MAX, width: 4, pixels: vec![0; 4] };
     check(&ask(Some(huge)).await, Code::InvalidArgument, "INVALID_FIELDS");
     let oversized = ask(batch(vec![0; MAX_MESSAGE_BYTES + 4])).await;
-    assert_eq!(oversized.code(), Code::OutOfRange, "{oversized:?}");
+    check(&oversized, Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
 }
 
 #[tokio::test]
@@ -172,7 +186,80 @@ async fn attributions_are_the_weights_of_a_linear_teacher() {
         assert_eq!((spec.target_label, spec.baseline_label), (Some(1), Some(0)), "3.0 against 2.3: label 1");
         let values = answer.heatmap.unwrap().values;
         assert!(values.iter().zip(expected).all(|(got, want)| (got - want).abs() < 1e-4), "{values:?}");
+        assert_eq!((answer.engine.as_str(), answer.dissent), ("linear f64", None));
     }
+}
+
+#[tokio::test]
+async fn a_copy_that_answers_another_class_says_so_and_one_that_agrees_does_not() {
+    // The served one answers 2.3 and 3.0 to the image: label 1. The copies' first logit is 2.3 and 3.3.
+    for (bias, copys_label) in [(0.5, None), (1.5, Some(0))] {
+        let service = start_with(KnownWorkshop::new(known()));
+        service.workshop.put(name(KNOWN), known().with_gradients_of(biased(bias)));
+        let ask = async |method| {
+            let spec = raw::AttributionSpec { method: Some(method), target_label: None, baseline_label: Some(0) };
+            let image = image(vec![255, 51, 102, 153]);
+            let request = AttributeImageRequest { teacher: KNOWN.into(), image, spec: Some(spec) };
+            service.client.clone().attribute_image(request).await.unwrap().into_inner()
+        };
+        let answer = ask(raw::attribution_spec::Method::GradientTimesInput(raw::GradientTimesInput {})).await;
+        assert_eq!(answer.engine, "linear f64 copy");
+        assert_eq!(answer.spec.unwrap().target_label, Some(1), "the served engine chooses what is explained");
+        let label = answer.dissent.as_ref().map(|dissent| usize::from(dissent.probabilities[1] > 0.5));
+        assert_eq!(label, copys_label);
+        if let Some(dissent) = answer.dissent {
+            // softmax(3.3, 3.0)
+            let expected = 1.0 / (1.0 + (-0.3f64).exp());
+            assert!((dissent.probabilities[0] - expected).abs() < 1e-6, "{dissent:?}");
+            assert_eq!(dissent.temperature, 1.0);
+        }
+        let served =
+            ask(raw::attribution_spec::Method::Occlusion(raw::Occlusion { patch_size: Some(1), stride: None })).await;
+        assert_eq!((served.engine.as_str(), served.dissent), ("linear f64", None), "no copy was asked");
+    }
+}
+
+#[tokio::test]
+async fn a_named_teacher_must_be_warm_before_the_service_is_serving() {
+    let mut service = start_warm(KnownWorkshop::new(known()), vec![name(KNOWN), name(NEW)]);
+    let request = HealthCheckRequest { service: "deeper.teacher.v1.TeacherService".to_owned() };
+    let mut health = service.health.watch(request).await.unwrap().into_inner();
+    assert_eq!(health.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    // Whoever does not wait for it is answered.
+    let ask = ClassifyImagesRequest { teacher: KNOWN.into(), images: batch(vec![0; 4]) };
+    service.client.classify_images(ask).await.unwrap();
+    let mut training = service.client.train_teacher(train(NEW)).await.unwrap().into_inner();
+    while training.message().await.unwrap().is_some() {}
+    assert_eq!(health.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+}
+
+#[tokio::test]
+async fn a_teacher_that_was_deleted_or_replaced_is_closed_soon_after() {
+    let mut service = start();
+    let (teacher, artifacts) = (name(KNOWN), service.artifacts.clone());
+    let put = async |bytes: &'static [u8]| artifacts.put_checkpoint(&teacher, Slot::Final, bytes, "").await.unwrap();
+    let mut ask = async || {
+        let request = ClassifyImagesRequest { teacher: KNOWN.into(), images: batch(vec![0; 4]) };
+        service.client.classify_images(request).await.map(|answer| answer.into_inner().logits)
+    };
+    put(b"first").await;
+    assert_eq!(ask().await.unwrap(), [0.5, 0.0]);
+    // Another process trains a teacher of the same name.
+    service.workshop.put(teacher.clone(), LinearTeacher::from(biased(9.0)));
+    put(b"second").await;
+    while ask().await.unwrap() == [0.5, 0.0] {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(ask().await.unwrap(), [9.0, 0.0]);
+    service.workshop.forget(&teacher);
+    artifacts.delete_model(&teacher).await.unwrap();
+    let status = loop {
+        match ask().await {
+            Ok(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(status) => break status,
+        }
+    };
+    check(&status, Code::NotFound, "TEACHER_NOT_FOUND");
 }
 
 #[tokio::test]

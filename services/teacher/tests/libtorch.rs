@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 use teacher::{
     networks::{Network, convolution::Mode},
     served::{Precision, ServedTeacher},
-    teacher::{Classifier, Contrast},
+    teacher::{Classifier, Contrast, InputGradient},
     training::session::{Examples, Session},
 };
 use torch::{Checkpoint, Randomness};
@@ -150,13 +150,17 @@ fn input_gradients_equal_finite_differences() {
     let train = || trained(Architecture::SmallCnn, 1, 50, &examples(100, 1));
     let image = Image::new(SHAPE, examples(3, 8).images.get(2).unwrap().to_vec()).unwrap();
     let contrast = Contrast { target: Label(3), baseline: Some(Label(7)) };
-    let gradient = serve(train(), Precision::Full, 1).input_gradient(&image, contrast).unwrap();
+    let served = serve(train(), Precision::Full, 1);
+    let InputGradient { slopes: gradient, logits } = served.input_gradient(&image, contrast).unwrap();
     let double = train();
     for (_, tensor) in double.parameters.iter() {
         tensor.shallow_clone().set_data(&tensor.detach().to_kind(Kind::Double));
     }
     let unit: Vec<f64> = image.unit_pixels().collect();
     let pixels = Tensor::from_slice(&unit).view([1, 1, 28, 28]);
+    // The answer that comes with the slopes is that of the network they are slopes of.
+    let score = in_double(&double, &pixels, contrast);
+    assert!((contrast.score(&logits) - score).abs() < 1e-4, "{} is not {score}", contrast.score(&logits));
     let step = 1e-6;
     for (index, &slope) in gradient.values().iter().enumerate() {
         let moved = |by: f64| {

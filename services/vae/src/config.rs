@@ -4,20 +4,21 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use artifacts::{Artifacts, Location};
-use domain::{Result, Violations};
+use domain::{ResourceName, Result, Violations};
 use runtime::{
     config::{Validate, cpu_count},
     engine::QueueConfig,
     gate::Gate,
     job::End,
     long::{TrainingConfig, TrainingQueue},
+    readiness::served_models,
     server::{self, ConnectionConfig},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use torch::DeviceChoice;
 
-use crate::{job::AutoencoderJob, serve, stored::StoredModels};
+use crate::{job::AutoencoderJob, serve_warm, stored::StoredModels};
 
 /// What the last checkpoint may take when the process stops.
 const CHECKPOINT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -32,6 +33,10 @@ pub struct Config {
     /// The artifact store: a folder, `gs://bucket/prefix` or `s3://bucket/prefix`.
     #[arg(long, env = "DEEPER_ARTIFACTS", default_value = "artifacts", global = true)]
     pub artifacts: Location,
+    /// Autoencoders that must be warm before this process says that it is SERVING:
+    /// `autoencoders/a,autoencoders/b`.
+    #[arg(long, env = "DEEPER_SERVE_MODELS", value_delimiter = ',')]
+    pub serve_models: Vec<String>,
     /// Threads of one computation; all CPUs by default. Answers may differ in the last bit between counts.
     #[arg(long, env = "DEEPER_THREADS", default_value_t = cpu_count())]
     pub threads: usize,
@@ -73,6 +78,7 @@ impl Config {
         Self {
             listen: ([127, 0, 0, 1], 0).into(),
             artifacts: Location::Folder(artifacts),
+            serve_models: Vec::new(),
             task: None,
             threads: 1,
             device: DeviceChoice::Cpu,
@@ -80,6 +86,11 @@ impl Config {
             trainings: TrainingConfig::default(),
             connections: ConnectionConfig::default(),
         }
+    }
+
+    /// The autoencoders of `serve_models`.
+    pub fn serve_models(&self) -> Result<Vec<ResourceName>> {
+        served_models(&self.serve_models, ResourceName::AUTOENCODER)
     }
 }
 
@@ -90,6 +101,7 @@ impl Validate for Config {
             format!("{} is outside 1 to 1024", self.threads)
         });
         violations.take("--device", self.device.device());
+        violations.take("", self.serve_models());
         violations.finish()
     }
 }
@@ -114,10 +126,28 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let device = config.device.device()?;
     let models = StoredModels::new(artifacts, gate, trainings.clone(), device, config.threads).with_queue(config.queue);
     let incoming = server::tcp_with(listener, &config.connections);
-    let outcome = serve(Arc::new(models), incoming, shutdown).await;
+    let outcome = serve_warm(Arc::new(models), &config.serve_models()?, incoming, shutdown).await;
     // The training that the end of the calls has cancelled may be writing its last checkpoint.
     if tokio::time::timeout(CHECKPOINT_PATIENCE, trainings.idle()).await.is_err() {
         tracing::warn!("a training did not stop in time; its last checkpoint stands");
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_autoencoder_is_refused_beside_all_else_that_is_wrong() {
+        let arguments = ["vae", "--threads", "0", "--serve-models", "autoencoders/a,teachers/b"].map(Into::into);
+        let Err(runtime::config::Rejected::Mistakes(mistakes)) = runtime::config::parse::<Config>(arguments) else {
+            panic!("nothing was wrong");
+        };
+        let fields: Vec<&str> = mistakes.iter().map(|mistake| mistake.field.as_str()).collect();
+        assert_eq!(fields, ["--threads", "--serve-models"], "{mistakes}");
+        let arguments = ["vae", "--serve-models", "autoencoders/a"].map(Into::into);
+        let config: Config = runtime::config::parse(arguments).unwrap();
+        assert_eq!(config.serve_models().unwrap()[0].id(), "a");
+    }
 }

@@ -19,9 +19,15 @@ pub mod vae;
 
 use std::sync::Arc;
 
-use domain::Result;
-use proto::raw::{DESCRIPTORS, deeper::vae::v1::vae_service_server::VaeServiceServer};
-use runtime::server::{Connections, MAX_MESSAGE_BYTES, Server};
+use domain::{ResourceName, Result};
+use proto::raw::{
+    DESCRIPTORS,
+    deeper::vae::v1::vae_service_server::{SERVICE_NAME, VaeServiceServer},
+};
+use runtime::{
+    readiness,
+    server::{Connections, MAX_MESSAGE_BYTES, Server},
+};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "torch")]
@@ -31,9 +37,21 @@ pub use models::Models;
 /// Serves these models until `shutdown`. Free of libtorch: the binary, the standalone system and the
 /// tests call it with theirs.
 pub async fn serve(models: Arc<impl Models>, incoming: impl Connections, shutdown: CancellationToken) -> Result<()> {
+    serve_warm(models, &[], incoming, shutdown).await
+}
+
+/// As [`serve`]; says SERVING only once all of `autoencoders` are loaded.
+pub async fn serve_warm(
+    models: Arc<impl Models>,
+    autoencoders: &[ResourceName],
+    incoming: impl Connections,
+    shutdown: CancellationToken,
+) -> Result<()> {
     let places = models.queue().queue_capacity.into();
-    let face = VaeServiceServer::new(grpc::Face::new(models))
+    let face = VaeServiceServer::new(grpc::Face::new(Arc::clone(&models)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Server::new("vae", DESCRIPTORS).add(face).places(places).serve(incoming, shutdown).await
+    let server = Server::new("vae", DESCRIPTORS).add(face).places(places);
+    let load = async |autoencoder: ResourceName| models.model(&autoencoder).await.map(drop);
+    readiness::serve_warm(server, SERVICE_NAME, autoencoders, load, incoming, shutdown).await
 }

@@ -85,7 +85,7 @@ impl Model {
     /// Posteriors of 1 to [`MAX_CALL_SIZE`] images of the model's shape.
     pub async fn encode(&self, images: ImageBatch) -> Result<Vec<Latent>> {
         if images.shape() != self.shape {
-            return Err(Error::ImageShapeMismatch { got: images.shape(), expected: self.shape });
+            return Err(Error::image_shape(images.shape(), self.shape));
         }
         check_count("images", images.len())?;
         match self.engine.submit(Ask::Encode(images)).await?.answer {

@@ -27,8 +27,6 @@ use crate::{
 
 /// Models that stay loaded, some 6 MB and one thread each.
 const MAX_LOADED_COUNT: u64 = 8;
-/// When to ask again for a model that is being trained.
-const RETRY_AFTER_MS: u64 = 2_000;
 
 /// Models and trainings over an artifact store.
 #[derive(Clone)]
@@ -86,12 +84,7 @@ impl StoredModels {
     /// Why there are no weights.
     async fn absent(&self, name: &ResourceName) -> Result<Error> {
         if self.artifacts.checkpoint_info(name, Slot::Latest).await?.is_some() {
-            return Ok(Error::ModelNotReady {
-                model: name.to_string(),
-                description: "it is being trained, or its training was stopped".to_owned(),
-                operation: None,
-                retry_after_ms: RETRY_AFTER_MS,
-            });
+            return Ok(Error::model_not_ready(name, "it is being trained, or its training was stopped", None));
         }
         Ok(Error::NotFound { kind: "AUTOENCODER", resource: name.to_string() })
     }

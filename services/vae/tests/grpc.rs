@@ -2,7 +2,10 @@
 //! chunks, cancellation.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use domain::{AutoencoderRecipe, Error, ImageBatch, ImageShape, Latent, Progress, ResourceName, Result, TrainingPhase};
@@ -19,6 +22,7 @@ use runtime::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use vae::{
     model::Model,
     models::{Models, Trained},
@@ -49,9 +53,10 @@ impl Autoencoder for Halves {
     }
 }
 
-/// One model, one that is being trained, and trainings that end at once (seed 1) or never.
+/// One model, one that is being trained until it has grown, and trainings that end at once (seed 1) or never.
 struct KnownModels {
     halves: Model,
+    grown: Arc<AtomicBool>,
     trainings: TrainingQueue,
     /// Becomes true when an endless training has seen that it was cancelled.
     stopped: watch::Sender<bool>,
@@ -62,12 +67,8 @@ impl Models for KnownModels {
     async fn model(&self, name: &ResourceName) -> Result<Model> {
         match name.id() {
             "halves" => Ok(self.halves.clone()),
-            "young" => Err(Error::ModelNotReady {
-                model: name.to_string(),
-                description: "it is being trained".to_owned(),
-                operation: None,
-                retry_after_ms: 2_000,
-            }),
+            "young" if self.grown.load(Ordering::Relaxed) => Ok(self.halves.clone()),
+            "young" => Err(Error::model_not_ready(name, "it is being trained", None)),
             _ => Err(Error::NotFound { kind: "AUTOENCODER", resource: name.to_string() }),
         }
     }
@@ -111,22 +112,33 @@ fn progress(phase: TrainingPhase) -> Progress {
 
 struct World {
     client: VaeServiceClient<Channel>,
+    health: HealthClient<Channel>,
+    grown: Arc<AtomicBool>,
     stopped: watch::Receiver<bool>,
     shutdown: CancellationToken,
 }
 
 async fn world() -> World {
+    world_that_warms(&[]).await
+}
+
+/// SERVING once these can answer.
+async fn world_that_warms(names: &[&str]) -> World {
+    let warm: Vec<_> = names.iter().map(|name| ResourceName::parse(name, ResourceName::AUTOENCODER).unwrap()).collect();
+    let grown = Arc::<AtomicBool>::default();
     let gate = Gate::new();
     let halves =
         Model::start("halves", Default::default(), gate.clone(), || Ok(Box::new(Halves) as Box<dyn Autoencoder>))
             .await
             .unwrap();
     let (stopped, watcher) = watch::channel(false);
-    let models = KnownModels { halves, trainings: TrainingQueue::new(gate), stopped };
+    let models = KnownModels { halves, grown: Arc::clone(&grown), trainings: TrainingQueue::new(gate), stopped };
     let (channel, incoming) = channel::in_process("vae");
     let shutdown = CancellationToken::new();
-    tokio::spawn(vae::serve(Arc::new(models), incoming, shutdown.clone()));
-    World { client: VaeServiceClient::new(channel), stopped: watcher, shutdown }
+    let stop = shutdown.clone();
+    tokio::spawn(async move { vae::serve_warm(Arc::new(models), &warm, incoming, stop).await });
+    let health = HealthClient::new(channel.clone());
+    World { client: VaeServiceClient::new(channel), health, grown, stopped: watcher, shutdown }
 }
 
 const NAME: &str = "autoencoders/halves";
@@ -281,7 +293,7 @@ async fn images_that_do_not_fit_are_refused() {
     let encode = |images| raw::EncodeImagesRequest { autoencoder: NAME.to_owned(), images };
     let wide = types::ImageBatch { channels: 1, height: 1, width: 5, pixels: vec![0; 5] };
     let status = client.encode_images(encode(Some(wide))).await.unwrap_err();
-    let expected = Error::ImageShapeMismatch { got: ImageShape::gray(1, 5), expected: SHAPE };
+    let expected = Error::image_shape(ImageShape::gray(1, 5), SHAPE);
     assert_eq!(to_error(&status), expected);
     for (images, words) in
         [(None, "images"), (Some(batch(&[])), "outside 1 to 1024"), (Some(batch(&[0; 3])), "whole number")]
@@ -373,4 +385,17 @@ async fn every_wrong_field_of_a_training_is_named_at_once() {
     for field in ["autoencoder", "recipe.beta", "recipe.latent_dimension_count"] {
         assert!(error.contains(field), "{error} does not name {field}");
     }
+}
+
+#[tokio::test]
+async fn a_named_autoencoder_must_be_warm_before_the_service_is_serving() {
+    let mut world = world_that_warms(&[NAME, "autoencoders/young"]).await;
+    let request = HealthCheckRequest { service: "deeper.vae.v1.VaeService".to_owned() };
+    let mut health = world.health.watch(request).await.unwrap().into_inner();
+    assert_eq!(health.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    // Whoever does not wait for it is answered.
+    let ask = raw::EncodeImagesRequest { autoencoder: NAME.to_owned(), images: Some(batch(&[0; 4])) };
+    world.client.encode_images(ask).await.unwrap();
+    world.grown.store(true, Ordering::Relaxed);
+    assert_eq!(health.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
 }

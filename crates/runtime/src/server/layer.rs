@@ -102,6 +102,7 @@ where
             let error = Error::QueueFull { engine: self.layer.server.to_owned(), retry_after_ms: 1_000 };
             return Box::pin(std::future::ready(Ok(refusal(error, observation))));
         };
+        let method = request.uri().path().trim_start_matches('/').to_owned();
         let answered = context.scope(self.inner.call(request));
         let span = observation.span.clone();
         let call = async move {
@@ -112,7 +113,7 @@ where
                 () = &mut bounds.cancelled => return Ok(refusal(bounds.reason(), observation)),
             };
             let (mut parts, body) = response.into_parts();
-            complete(&mut parts.headers);
+            complete(&mut parts.headers, &method);
             let body = ObservedBody::new(Body::new(body), &parts.headers, observation, bounds);
             Ok(Response::from_parts(parts, AxumBody::new(body)))
         };
@@ -122,10 +123,10 @@ where
 
 /// Failures that the library answers by itself (an unknown method, a message that is too large) get
 /// the details that every failure of ours has.
-fn complete(headers: &mut HeaderMap) {
+fn complete(headers: &mut HeaderMap, method: &str) {
     if let Some(failure) = Status::from_header_map(headers).filter(|status| status.code() != Code::Ok) {
-        // The same code and message again, so nothing can be refused that was a header before.
-        status::complete(failure).add_header(headers).ok();
+        // Texts are percent-encoded and details in base64, so nothing of it can be refused as a header.
+        status::complete(failure, method).add_header(headers).ok();
     }
 }
 

@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use domain::LatentRange;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, SvgElement};
+use web_sys::Element;
 use yew::prelude::*;
 
 use super::{
     bands::{self, End},
     layout::{Axes, FARTHEST},
 };
-use crate::components::format::signed;
+use crate::components::{focus::focus_within, format::signed};
 
 /// What a slider moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +143,7 @@ pub(super) fn Sliders(props: &SlidersProps) -> Html {
                 } else if let Some(next) = next_axis {
                     event.prevent_default();
                     active.set(next);
-                    focus(&group, next, part);
+                    focus_within(&group, &format!("[data-slider='{next}-{}']", part.key()));
                 } else if part != Part::Handle && matches!(event.key().as_str(), "Delete" | "Backspace") {
                     event.prevent_default();
                     on_ranges.emit(bands::without(&ranges, dimension));
@@ -205,17 +205,5 @@ fn band_rect(props: &SlidersProps, dimension: usize) -> Html {
         <rect class={classes!("band", own.then_some("is-own"))} aria-hidden="true"
             x={(props.axes.x(dimension) - 5.0).to_string()} y={top.to_string()}
             width="10" height={(bottom - top).max(1.0).to_string()} rx="3" />
-    }
-}
-
-fn focus(group: &NodeRef, dimension: usize, part: Part) {
-    let selector = format!("[data-slider='{dimension}-{}']", part.key());
-    let slider = group
-        .cast::<Element>()
-        .and_then(|group| group.query_selector(&selector).ok().flatten())
-        .and_then(|slider| slider.dyn_into::<SvgElement>().ok());
-    if let Some(slider) = slider {
-        // A slider that cannot take the focus leaves it where it was.
-        let _ = slider.focus();
     }
 }

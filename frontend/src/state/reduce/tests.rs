@@ -143,6 +143,18 @@ fn a_lost_connection_keeps_what_is_shown() {
 }
 
 #[test]
+fn a_stream_that_ends_is_opened_again_without_a_word_and_one_that_cannot_be_opened_is_told() {
+    let state = after(ready(), [Action::Disconnected]);
+    assert_eq!(state.connection, Connection::Reconnecting);
+    let state = after(state, [Action::Disconnected, Action::Disconnected]);
+    assert_eq!(state.connection, Connection::Lost);
+    let state = after(state, [Action::CatalogChanged(CatalogUpdate::Dataset(dataset()))]);
+    assert_eq!(state.connection, Connection::Live);
+    let never_reached = after(AppState::at(&Route::default()), [Action::Disconnected]);
+    assert_eq!(never_reached.connection, Connection::Lost);
+}
+
+#[test]
 fn what_failed_while_the_server_was_away_is_asked_for_again_when_it_is_back() {
     let state = after(ready(), [Action::ExampleChosen("train-7".to_owned())]);
     let request = state.story.pending().unwrap().request;

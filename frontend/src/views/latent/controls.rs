@@ -2,23 +2,11 @@
 
 use std::rc::Rc;
 
-use domain::{Anchoring, Distribution, NeighborhoodSpec};
+use domain::NeighborhoodSpec;
 use yew::prelude::*;
 
-use crate::components::{
-    box_errors::use_box_errors,
-    number_box::{NumberBox, NumberRange},
-    progress_line::ProgressLine,
-    select_box::SelectBox,
-};
-
-/// Largest whole number that a box keeps exactly.
-const MAX_SEED: f64 = 9_007_199_254_740_991.0;
-
-/// In the order of their box.
-const SHAPES: [Distribution; 2] = [Distribution::Uniform, Distribution::Gaussian];
-/// In the order of their box.
-const ANCHORINGS: [Anchoring; 2] = [Anchoring::Residual, Anchoring::None];
+use super::fields::{ANCHORED, COUNT, RADIUS, SEED, SHAPE};
+use crate::components::{box_errors::use_box_errors, draft_boxes::DraftBoxes, progress_line::ProgressLine};
 
 /// What to show.
 #[derive(Properties, PartialEq)]
@@ -38,59 +26,23 @@ pub(super) struct ControlsProps {
 #[component]
 pub(super) fn Controls(props: &ControlsProps) -> Html {
     let (wrong, on_valid) = use_box_errors();
-    let draft = &props.draft;
-    let defaults = NeighborhoodSpec::default();
-    let number = |change: fn(&mut NeighborhoodSpec, f64)| {
-        let (draft, on_draft) = (draft.clone(), props.on_draft.clone());
-        Callback::from(move |value: f64| {
-            let mut changed = (*draft).clone();
-            change(&mut changed, value);
-            on_draft.emit(changed);
-        })
-    };
-    let choice = |change: fn(&mut NeighborhoodSpec, usize)| {
-        let (draft, on_draft) = (draft.clone(), props.on_draft.clone());
-        Callback::from(move |index: usize| {
-            let mut changed = (*draft).clone();
-            change(&mut changed, index);
-            on_draft.emit(changed);
-        })
+    let boxes = DraftBoxes {
+        draft: props.draft.clone(),
+        defaults: NeighborhoodSpec::default(),
+        on_draft: props.on_draft.clone(),
+        on_valid,
     };
     let blocked = if wrong { Some(AttrValue::from("Correct the marked box first.")) } else { props.blocked.clone() };
     let on_generate = props.on_generate.reform(|_: MouseEvent| ());
     let on_cancel = props.on_cancel.reform(|_: MouseEvent| ());
-    let counts =
-        NumberRange::whole(NeighborhoodSpec::MIN_NEIGHBOR_COUNT as f64, NeighborhoodSpec::MAX_NEIGHBOR_COUNT as f64);
     html! {
         <div class="controls">
             <div class="fields">
-                <NumberBox id="neighbor-count" label="Neighbors"
-                    help="How many images are made around this one; more is slower and steadier"
-                    value={draft.neighbor_count as f64} default={defaults.neighbor_count as f64} range={counts}
-                    on_change={number(|draft, value| draft.neighbor_count = value as usize)}
-                    on_valid={on_valid.clone()} />
-                <NumberBox id="radius" label="Radius"
-                    help="How far from the image, in standard deviations of the latent space; small is more alike"
-                    value={narrow(draft.radius)} default={narrow(defaults.radius)}
-                    range={NumberRange::above(0.0, f64::from(NeighborhoodSpec::MAX_RADIUS))}
-                    on_change={number(|draft, value| draft.radius = value as f32)} on_valid={on_valid.clone()} />
-                <SelectBox id="shape" label="Shape"
-                    help="Uniform: anywhere within the radius. Gaussian: mostly near, some farther"
-                    options={vec!["Uniform".into(), "Gaussian".into()]} default={Some(0)}
-                    selected={usize::from(draft.distribution == Distribution::Gaussian)}
-                    on_change={choice(|draft, index| draft.distribution = SHAPES[index.min(1)])}
-                    />
-                <NumberBox id="seed" label="Seed"
-                    help="Another number draws other neighbors; the same one draws the same"
-                    value={draft.seed as f64} default={defaults.seed as f64} range={NumberRange::whole(0.0, MAX_SEED)}
-                    on_change={number(|draft, value| draft.seed = value as u64)} {on_valid} />
-                <SelectBox id="anchored" label="Anchored"
-                    help="Yes: neighbors keep what the autoencoder leaves out of this image, so they surround the \
-                        image itself"
-                    options={vec!["yes".into(), "no".into()]} default={Some(0)}
-                    selected={usize::from(draft.anchoring == Anchoring::None)}
-                    on_change={choice(|draft, index| draft.anchoring = ANCHORINGS[index.min(1)])}
-                    />
+                { boxes.number(&COUNT) }
+                { boxes.number(&RADIUS) }
+                { boxes.choice(&SHAPE) }
+                { boxes.number(&SEED) }
+                { boxes.choice(&ANCHORED) }
             </div>
             <div class="act">
                 <button id="generate" class="button primary" disabled={!props.can_generate || wrong || props.busy}
@@ -107,21 +59,5 @@ pub(super) fn Controls(props: &ControlsProps) -> Html {
                 }
             </div>
         </div>
-    }
-}
-
-/// An `f32` as the shortest number that people typed, not as its binary expansion.
-fn narrow(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or(f64::from(value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_radius_reads_as_it_was_typed() {
-        assert_eq!(narrow(0.1), 0.1);
-        assert_eq!(narrow(0.375), 0.375);
     }
 }

@@ -103,6 +103,16 @@ fn AttributionTile(props: &AttributionTileProps) -> Html {
             None => format!("Orange ink speaks for {target}, violet ink against it."),
         }
     });
+    let dissent = props.attribution.as_ref().and_then(|attribution| attribution.dissent.as_ref());
+    let dissent = dissent.map(|answer| {
+        let label = label_name(&props.names, answer.predicted_label());
+        let hint = format!(
+            "Slopes are taken from a more exact copy of the teacher, and this image is so close to the line that the \
+             copy answers {label} ({}). Read this map with care; occlusion asks the teacher itself.",
+            short_percent(answer.confidence())
+        );
+        (format!("! its exact copy reads {label}"), hint)
+    });
     let hint = format!("What the teacher itself looks at. {help}. {}", words.clone().unwrap_or_default());
     html! {
         <figure class="tile-figure" title={hint}>
@@ -120,6 +130,9 @@ fn AttributionTile(props: &AttributionTileProps) -> Html {
                         <option value={index.to_string()} selected={same(method)}>{ *name }</option>
                     }
                 </select>
+                if let Some((words, hint)) = dissent {
+                    <br /><span class="warn" title={hint}>{ words }</span>
+                }
             </figcaption>
         </figure>
     }

@@ -77,7 +77,7 @@ pub(super) fn LatentPanel(props: &LatentPanelProps) -> Html {
         <div class="latent">
             <div class="section-head">
                 <h3>{ "Latent space" }</h3>
-                <p class="help" title={HELP}>{ "drag a handle to change the image" }</p>
+                <p class="help" title={HELP}>{ "drag a handle to move, a band\u{2019}s ends to widen" }</p>
                 <span class="section-end">
                     <button class={classes!("link", (!moved).then_some("is-hidden"))} disabled={!moved}
                         onclick={on_reset}

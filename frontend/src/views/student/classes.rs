@@ -1,14 +1,12 @@
 //! Class by class: the student's weights, what this image's ink makes of them, and both answers.
 
-use std::rc::Rc;
-
 use domain::{Heatmap, Label, Student};
 use yew::prelude::*;
 
-use super::weight_limit;
+use super::{MapsProps, weight_limit};
 use crate::{
     components::{
-        chosen::{ChosenImage, label_name, name_room},
+        chosen::{label_name, name_room},
         format::sensible,
         mark::{Mark, Role},
         shared::Shared,
@@ -34,19 +32,9 @@ impl Maps {
     }
 }
 
-/// What to show.
-#[derive(Properties, PartialEq)]
-pub(super) struct ClassRowsProps {
-    pub(super) names: Rc<Vec<String>>,
-    pub(super) instance: Rc<ChosenImage>,
-    pub(super) student: Shared<Student>,
-    pub(super) large: Option<Label>,
-    pub(super) on_large: Callback<Option<Label>>,
-}
-
 /// One row a class.
 #[component]
-pub(super) fn ClassRows(props: &ClassRowsProps) -> Html {
+pub(super) fn ClassRows(props: &MapsProps) -> Html {
     let maps = use_memo(props.student.clone(), |student| Maps::of(student));
     let student = &props.student;
     let row = |(index, (weights, contributions)): (usize, (&Shared<Heatmap>, &Shared<Heatmap>))| {

@@ -1,15 +1,13 @@
 //! The map that answers the question: why this class and not that one. Or, on request, one class's
 //! own weights at the same size and scale.
 
-use std::rc::Rc;
-
-use domain::{Label, Student};
+use domain::Label;
 use yew::prelude::*;
 
-use super::weight_limit;
+use super::{MapsProps, weight_limit};
 use crate::{
     components::{
-        chosen::{ChosenImage, label_name},
+        chosen::label_name,
         mark::{MarkedLabel, Role},
         shared::Shared,
     },
@@ -19,20 +17,9 @@ use crate::{
 /// What the numbers of weight maps count.
 const UNIT: &str = "Change of the student's log-odds by one pixel of full ink; all weight maps share this scale";
 
-/// What to show.
-#[derive(Properties, PartialEq)]
-pub(super) struct ContrastProps {
-    pub(super) names: Rc<Vec<String>>,
-    pub(super) instance: Rc<ChosenImage>,
-    pub(super) student: Shared<Student>,
-    /// A class whose weights are shown instead.
-    pub(super) large: Option<Label>,
-    pub(super) on_large: Callback<Option<Label>>,
-}
-
 /// Map, title, words and legend.
 #[component]
-pub(super) fn Contrast(props: &ContrastProps) -> Html {
+pub(super) fn Contrast(props: &MapsProps) -> Html {
     let outlined = use_state_eq(|| true);
     let heatmap = use_memo((props.student.clone(), props.large), |(student, large)| {
         let weights = large.and_then(|label| student.classifier.weight_map(label).ok());

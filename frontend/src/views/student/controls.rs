@@ -5,8 +5,8 @@ use std::rc::Rc;
 use domain::{Solver, StudentSpec, Temperature};
 use yew::prelude::*;
 
-use super::fields::{Field, common_fields, solver_fields};
-use crate::components::{box_errors::use_box_errors, number_box::NumberBox, select_box::SelectBox};
+use super::fields::{COMMON, OF_SOLVERS, SOLVER, untouched};
+use crate::components::{box_errors::use_box_errors, draft_boxes::DraftBoxes};
 
 /// What to show.
 #[derive(Properties, PartialEq)]
@@ -24,30 +24,13 @@ pub(super) struct ControlsProps {
 pub(super) fn Controls(props: &ControlsProps) -> Html {
     let (wrong, on_valid) = use_box_errors();
     let draft = &props.draft;
-    let number_box = |field: Field| {
-        let (draft, on_draft, set) = (draft.clone(), props.on_draft.clone(), field.set);
-        let on_change = Callback::from(move |value: f64| {
-            let mut changed = (*draft).clone();
-            set(&mut changed, value);
-            on_draft.emit(changed);
-        });
-        html! {
-            <NumberBox key={field.id} id={field.id} label={field.label} help={field.help} value={field.value}
-                default={field.default} range={field.range} {on_change} on_valid={on_valid.clone()} />
-        }
+    let boxes = DraftBoxes {
+        draft: draft.clone(),
+        defaults: StudentSpec::default(),
+        on_draft: props.on_draft.clone(),
+        on_valid,
     };
-    let on_solver = {
-        let (draft, on_draft) = (draft.clone(), props.on_draft.clone());
-        Callback::from(move |index: usize| {
-            let solver = [Solver::Ridge, Solver::LBFGS, Solver::ADAM][index.min(2)];
-            on_draft.emit(StudentSpec { solver, ..(*draft).clone() });
-        })
-    };
-    let solver_index = match draft.solver {
-        Solver::Ridge => 0,
-        Solver::Lbfgs { .. } => 1,
-        Solver::Adam { .. } => 2,
-    };
+    let of_solver = DraftBoxes { defaults: StudentSpec::of(untouched(draft.solver)), ..boxes.clone() };
     let changed = props.fitted.as_ref().is_none_or(|fitted| **fitted != **draft);
     let on_distill = props.on_distill.reform(|_: MouseEvent| ());
     let hint = match wrong {
@@ -57,15 +40,12 @@ pub(super) fn Controls(props: &ControlsProps) -> Html {
     html! {
         <div class="controls">
             <div class="fields">
-                for field in common_fields(draft) {
-                    { number_box(field) }
+                for field in &COMMON {
+                    { of_solver.number(field) }
                 }
-                <SelectBox id="solver" label="Solver"
-                    help="Ridge: exact and instant. L-BFGS and Adam fit the soft answers step by step"
-                    options={vec!["Ridge".into(), "L-BFGS".into(), "Adam".into()]}
-                    selected={solver_index} default={Some(0)} on_change={on_solver} />
-                for field in solver_fields(draft.solver) {
-                    { number_box(field) }
+                { boxes.choice(&SOLVER) }
+                for field in &OF_SOLVERS {
+                    { of_solver.number(field) }
                 }
                 <button id="distill" class={classes!("button", (changed && props.can_distill).then_some("primary"))}
                     disabled={!props.can_distill || wrong} title={hint} onclick={on_distill}>{ "Distill" }</button>

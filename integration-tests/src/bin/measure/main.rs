@@ -2,10 +2,13 @@
 //! They speak to it as any client does, over the public API.
 #![expect(clippy::print_stdout, reason = "a measurement speaks on the terminal")]
 
+mod forward;
 mod load;
+mod numbers;
 mod peer;
 mod performance;
 mod soak;
+mod training;
 mod trust;
 
 use std::process::ExitCode;
@@ -37,6 +40,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Which {
+    Training(training::Options),
+    #[command(flatten)]
+    Running(Running),
+}
+
+/// What a running system is needed for.
+#[derive(Subcommand)]
+enum Running {
     Trust(trust::Options),
     Performance(performance::Options),
     Soak(soak::Options),
@@ -50,23 +61,27 @@ async fn main() -> ExitCode {
         Ok(_) => ExitCode::FAILURE,
         Err(status) => {
             eprintln!("error: {}: {}", status.code(), status.message());
-            eprintln!("the system has to run and its models to be ready: `cargo xtask up`");
+            eprintln!("all but `training` need a running system whose models are ready: `cargo xtask up`");
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run(cli: Cli) -> Result<Vec<Bar>, Status> {
+    let which = match cli.which {
+        Which::Training(options) => return training::run(&options).await,
+        Which::Running(which) => which,
+    };
     let channel = runtime::channel::connect("orchestrator", &cli.server);
     let api = Api::over(channel.map_err(|error| Status::invalid_argument(error.to_string()))?);
     let models = models(&api, cli.teacher, cli.autoencoder).await?;
     let accuracy = models.teacher.accuracy.unwrap_or_default();
     println!("{} (accuracy {accuracy:.4}, {}), {}", models.teacher.name, models.teacher.engine, models.autoencoder);
-    match cli.which {
-        Which::Trust(options) => trust::run(&api, &models, &options).await,
-        Which::Performance(options) => performance::run(&api, &models, &options).await,
-        Which::Load(options) => load::run(&api, &models, &options).await,
-        Which::Soak(options) => soak::run(&api, &models, &options).await,
+    match which {
+        Running::Trust(options) => trust::run(&api, &models, &options).await,
+        Running::Performance(options) => performance::run(&api, &models, &options).await,
+        Running::Load(options) => load::run(&api, &models, &options).await,
+        Running::Soak(options) => soak::run(&cli.server, &api, &models, &options).await,
     }
 }
 

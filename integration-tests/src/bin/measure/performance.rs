@@ -1,6 +1,7 @@
-//! Times of an explanation through the public API, in alternation with the bare calls it is made of.
+//! Times of an explanation through the public API, in alternation with the bare calls it is made of and, where
+//! one is named, with a peer that explains the same images by LIME.
 
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
 use integration_tests::{
@@ -13,7 +14,11 @@ use proto::raw::deeper::{
 };
 use tonic::Status;
 
-use super::peer::Peer;
+use super::{
+    forward,
+    numbers::{Spread, median},
+    peer::Peer,
+};
 
 /// Neighbors of the explanation that is measured.
 const NEIGHBOR_COUNT: usize = 1_000;
@@ -29,9 +34,16 @@ pub(super) struct Options {
     /// Which images
     #[arg(long, default_value_t = 2)]
     seed: u64,
-    /// Command of a program that explains the same images, such as peers/lime_peer.py, to be compared with
-    #[arg(long)]
+    /// Command of a program to be compared with: "python integration-tests/peers/torch_peer.py" explains the same
+    /// images by LIME and classifies them with PyTorch, on the same weights in f32
+    #[arg(long, requires = "artifacts")]
     peer: Option<String>,
+    /// The running system's folder of artifacts (`artifacts` in its data folder), where a peer finds the weights
+    #[arg(long, env = "DEEPER_ARTIFACTS")]
+    artifacts: Option<PathBuf>,
+    /// Rounds of 1,000 images in which the teacher's forward pass is compared with a peer's
+    #[arg(long, default_value_t = 10)]
+    forward_rounds: usize,
 }
 
 /// Milliseconds of one round.
@@ -49,37 +61,63 @@ pub(super) async fn run(api: &Api, models: &Models, options: &Options) -> Result
     let Some((warm_up, examples)) = examples.split_first() else {
         return Err(Status::failed_precondition("the teacher makes no mistakes"));
     };
-    let mut peer = match &options.peer {
-        Some(command) => Some(Peer::start(command).await?),
-        None => None,
-    };
+    let mut peer = start_peer(models, options).await?;
     measure_round(api, models, warm_up, 0).await?;
+    explained_by(&mut peer, warm_up).await?;
     println!("{:>10} {:>10} {:>10} {:>10} {:>10}   (ms)", "first", "whole", "repeated", "bare calls", "peer");
     let mut rounds = Vec::new();
     for (index, example) in examples.iter().enumerate() {
-        let mut round = measure_round(api, models, example, index + 1).await?;
-        if let Some(peer) = &mut peer {
-            round.peer = peer.explain(example).await?;
+        let mut round;
+        if index % 4 < 2 {
+            let peer_time = explained_by(&mut peer, example).await?;
+            round = measure_round(api, models, example, index + 1).await?;
+            round.peer = peer_time;
+        } else {
+            round = measure_round(api, models, example, index + 1).await?;
+            round.peer = explained_by(&mut peer, example).await?;
         }
         let Round { first_student, whole, repeated, bare, peer } = round;
         println!("{first_student:>10.1} {whole:>10.1} {repeated:>10.1} {bare:>10.1} {peer:>10.1}   {example}");
         rounds.push(round);
     }
-    let ratios = |ratio: fn(&Round) -> f64| median(rounds.iter().map(ratio));
-    println!("median whole: {:.1} ms, bare calls: {:.1} ms", ratios(|it| it.whole), ratios(|it| it.bare));
+    let spread = |value: fn(&Round) -> f64| Spread::of(rounds.iter().map(value));
+    println!("whole, in ms: {}; bare calls: {}", spread(|it| it.whole), spread(|it| it.bare));
+    let middle = |value: fn(&Round) -> f64| median(rounds.iter().map(value));
     let mut bars = vec![
-        Bar::at_most("first student, share of the whole time", ratios(|it| it.first_student / it.whole), 0.25),
+        Bar::at_most("first student, share of the whole time", middle(|it| it.first_student / it.whole), 0.25),
         Bar::at_most(
             "what the pipeline adds to bare decoding and labelling",
-            ratios(|it| it.whole / it.bare - 1.0),
+            middle(|it| it.whole / it.bare - 1.0),
             0.20,
         ),
-        Bar::at_most("repeated request, in ms", ratios(|it| it.repeated), 50.0),
+        Bar::at_most("repeated request, in ms", middle(|it| it.repeated), 50.0),
     ];
-    if peer.is_some() {
-        bars.push(Bar::at_least("times as fast as the peer", ratios(|it| it.peer / it.whole), 2.0));
+    if let Some((peer, artifacts)) = &mut peer {
+        let ratio = spread(|it| it.peer / it.whole);
+        println!("LIME, in ms: {}; times as fast as LIME: {ratio}", spread(|it| it.peer));
+        bars.push(Bar::at_least("whole explanation, times as fast as LIME", ratio.median, 2.0));
+        bars.extend(forward::run(api, models, peer, artifacts, options.forward_rounds).await?);
     }
     Ok(bars)
+}
+
+/// The peer, if one is named, with the place of the weights that it shares with the system.
+async fn start_peer(models: &Models, options: &Options) -> Result<Option<(Peer, PathBuf)>, Status> {
+    let (Some(command), Some(artifacts)) = (&options.peer, &options.artifacts) else { return Ok(None) };
+    let peer = Peer::start(command, artifacts, &models.teacher.name).await?;
+    if peer.digest != models.teacher.digest {
+        let why = format!("{} in {} has other weights than the system's", models.teacher.name, artifacts.display());
+        return Err(Status::failed_precondition(why));
+    }
+    Ok(Some((peer, artifacts.clone())))
+}
+
+/// Milliseconds that the peer takes; without one it is not a number.
+async fn explained_by(peer: &mut Option<(Peer, PathBuf)>, example: &str) -> Result<f64, Status> {
+    match peer {
+        Some((peer, _)) => peer.explain(example).await,
+        None => Ok(f64::NAN),
+    }
 }
 
 /// A cold explanation, the same again, and the bare calls: every other round the other way around.
@@ -170,13 +208,4 @@ async fn bare_calls(api: &Api, models: &Models, example: &str, seed: u64) -> Res
         client.decode_latents(request).await?;
     }
     Ok(start.elapsed().as_secs_f64() * 1e3)
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        count => (sorted[(count - 1) / 2] + sorted[count / 2]) / 2.0,
-    }
 }

@@ -1,68 +1,174 @@
-//! Explanation after explanation: memory must not grow and answers must not slow down.
+//! Many clients for as long as one likes: nothing may fail, memory must not grow, answers must not slow down,
+//! and what callers held must be given back when they have gone.
 
-use std::time::Instant;
+mod actions;
+mod clients;
+mod permits;
+mod process;
+mod report;
+mod tally;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use integration_tests::{
     Api,
-    load::resident_mib,
-    trust::{Bar, Models, drawn, explain, forget, misclassified},
+    trust::{Bar, Models, drawn, misclassified},
 };
-use proto::raw::deeper::types::v1 as types;
+use proto::raw::deeper::explanation::v1 as raw;
+use tokio::{
+    task::JoinSet,
+    time::{interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-/// Explanations after which caches have their size and memory is counted from.
-const WARM_UP: usize = 20;
-/// Explanations between two lines of the table.
-const LINE_EVERY: usize = 10;
-/// What the whole standalone process may take while it explains: 2.5 GiB.
-const MAX_RESIDENT_MIB: f64 = 2.5 * 1_024.0;
+use self::{
+    clients::{Client, Shared},
+    process::{Processes, Sample},
+    tally::Tally,
+};
+use super::numbers::median;
 
-/// Memory and speed over many explanations
+/// How long nobody asks anything before what is held at rest is read: threads that wait for work end after ten.
+const REST: Duration = Duration::from_secs(20);
+/// How long the processor is watched at rest.
+const IDLE: Duration = Duration::from_secs(3);
+/// Lines of the table, whatever the duration.
+const LINE_COUNT: f64 = 40.0;
+/// Explanations that all clients together keep, as users leave them: the system remembers the answers to 128, and
+/// says of older ones only that they were asked for.
+const KEPT_COUNT: usize = 64;
+
+/// Many clients at once: errors, leaks, growth, slowing down
 #[derive(Args)]
 pub(super) struct Options {
-    /// Explanations
-    #[arg(long, default_value_t = 300)]
-    count: usize,
-    /// Process id of the system, for its memory [default: memory is not measured]
-    #[arg(long)]
-    pid: Option<u32>,
+    /// Minutes of mixed use that are measured, after the warm-up
+    #[arg(long, default_value_t = 20.0)]
+    minutes: f64,
+    /// Clients at once, each on a connection of its own
+    #[arg(long, default_value_t = 8)]
+    clients: usize,
+    /// Explanations before anything is counted: so many fill every cache of the system
+    #[arg(long, default_value_t = 540)]
+    warm_up: usize,
+    /// Neighbors of an explanation
+    #[arg(long, default_value_t = 1_000)]
+    neighbors: u32,
+    /// Processes of the system: `123,124` [default: the one that listens at the server's port]
+    #[arg(long, value_delimiter = ',')]
+    pid: Vec<u32>,
 }
 
-pub(super) async fn run(api: &Api, models: &Models, options: &Options) -> Result<Vec<Bar>, Status> {
+pub(super) async fn run(server: &str, api: &Api, models: &Models, options: &Options) -> Result<Vec<Bar>, Status> {
+    let processes = Processes::find(server, &options.pid)?;
     let examples = drawn(misclassified(api, &models.teacher).await?, 3, usize::MAX);
-    let mut times = Vec::new();
-    let mut memory: Vec<f64> = Vec::new();
-    println!("{:>8} {:>10} {:>12}", "done", "ms each", "resident MiB");
-    for (index, example) in examples.iter().cycle().take(options.count).enumerate() {
-        let start = Instant::now();
-        let noise = types::NeighborhoodSpec { seed: Some(1_000 + index as u64), ..Default::default() };
-        let explanation = explain(api, models, example, noise, types::StudentSpec::default()).await?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
-        // Every third one stays, as users leave them.
-        if index % 3 != 0 {
-            forget(api, &explanation).await?;
-        }
-        if (index + 1) % LINE_EVERY == 0 {
-            let resident = options.pid.and_then(resident_mib).unwrap_or(f64::NAN);
-            memory.extend((index >= WARM_UP).then_some(resident));
-            let recent = &times[times.len() - LINE_EVERY..];
-            println!("{:>8} {:>10.1} {resident:>12.1}", index + 1, mean(recent));
-        }
+    if examples.is_empty() {
+        return Err(Status::failed_precondition("the teacher makes no mistakes"));
     }
-    let half = times.len() / 2;
-    let mut bars =
-        vec![Bar::at_most("mean time, second half to first half", mean(&times[half..]) / mean(&times[..half]), 1.15)];
-    if options.pid.is_some() {
-        let half = memory.len() / 2;
-        let largest = memory.iter().copied().fold(f64::NAN, f64::max);
-        bars.push(Bar::at_most("largest resident memory, in MiB", largest, MAX_RESIDENT_MIB));
-        let growth = mean(&memory[half..]) - mean(&memory[..half]);
-        bars.push(Bar::at_most("resident memory, second half less first half, in MiB", growth, 100.0));
+    // Each phase has names and seeds of its own: the clock's.
+    let share = || {
+        Arc::new(Shared {
+            server: server.to_owned(),
+            models: models.clone(),
+            examples: examples.clone(),
+            neighbor_count: options.neighbors,
+            kept_count: (KEPT_COUNT / options.clients.max(1)).max(1),
+            tally: Tally::default(),
+            stop: CancellationToken::new(),
+            run: std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos() as u64,
+        })
+    };
+
+    println!("filling the caches with {} explanations", options.warm_up);
+    let warm_up = share();
+    let clients = start(&warm_up, options.clients, false)?;
+    while warm_up.tally.explained_count() < options.warm_up && warm_up.tally.counts().failed == 0 {
+        sleep(Duration::from_millis(100)).await;
     }
+    finish(&warm_up, clients).await;
+    let before = at_rest(&processes).await?;
+    clear(api, warm_up.run).await?;
+
+    let mixed = share();
+    let clients = start(&mixed, options.clients, true)?;
+    let began = Instant::now();
+    let samples = watch(&processes, &mixed.tally, options.minutes).await?;
+    finish(&mixed, clients).await;
+    let after = at_rest(&processes).await?;
+    let idle = idle_cores(&processes).await?;
+    let running = clear(api, mixed.run).await?;
+    let refused = permits::refused(api, models, &examples[0], mixed.run).await?;
+
+    let counts = mixed.tally.counts();
+    report::ending(&before, &after, &counts);
+    let mut bars = report::of_counts(&counts, warm_up.tally.counts().failed, began, options.minutes);
+    bars.extend(report::of_process(&before, &after, &samples, processes.count()));
+    bars.push(Bar::at_most("processor cores busy at rest", idle, 0.05));
+    bars.push(Bar::at_most("explanations that still run at rest", running as f64, 0.0));
+    bars.push(Bar::at_most("of 500 calls that wait at once, refused", refused as f64, 0.0));
     Ok(bars)
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+fn start(shared: &Arc<Shared>, count: usize, is_mixed: bool) -> Result<JoinSet<()>, Status> {
+    let mut clients = JoinSet::new();
+    for index in 0..count {
+        clients.spawn(Client::new(Arc::clone(shared), index)?.work(is_mixed));
+    }
+    Ok(clients)
+}
+
+/// Lets every client end what it does and go.
+async fn finish(shared: &Shared, clients: JoinSet<()>) {
+    shared.stop.cancel();
+    clients.join_all().await;
+}
+
+async fn at_rest(processes: &Processes) -> Result<Sample, Status> {
+    sleep(REST).await;
+    processes.sample()
+}
+
+/// Cores that compute although nobody asks.
+async fn idle_cores(processes: &Processes) -> Result<f64, Status> {
+    let before = processes.sample()?;
+    sleep(IDLE).await;
+    Ok((processes.sample()?.processor_seconds - before.processor_seconds) / IDLE.as_secs_f64())
+}
+
+/// Prints a line now and then until the time is up; what the processes held at each.
+async fn watch(processes: &Processes, tally: &Tally, minutes: f64) -> Result<Vec<Sample>, Status> {
+    report::head();
+    let began = Instant::now();
+    let mut ticks = interval(Duration::from_secs_f64(minutes * 60.0 / LINE_COUNT).max(Duration::from_secs(1)));
+    ticks.tick().await;
+    let mut samples = Vec::new();
+    let mut shown = 0;
+    while began.elapsed().as_secs_f64() < minutes * 60.0 {
+        ticks.tick().await;
+        let (counts, sample) = (tally.counts(), processes.sample()?);
+        let recent = median(counts.explained[shown..].iter().map(|(_, ms)| *ms));
+        shown = counts.explained.len();
+        report::line(began.elapsed(), &counts, recent, &sample);
+        samples.push(sample);
+    }
+    Ok(samples)
+}
+
+/// Deletes the explanations that the clients of a run left, and counts those that were not done.
+async fn clear(api: &Api, run: u64) -> Result<usize, Status> {
+    let prefix = format!("explanations/soak-{run}-");
+    let request = raw::ListExplanationsRequest { page_size: 1_000, ..Default::default() };
+    let listed = api.explanations.clone().list_explanations(request).await?.into_inner().explanations;
+    let mut running = 0;
+    for explanation in listed {
+        if explanation.name.starts_with(&prefix) {
+            running += usize::from(matches!(explanation.state(), raw::State::Queued | raw::State::Running));
+            integration_tests::trust::forget(api, &explanation).await?;
+        }
+    }
+    Ok(running)
 }

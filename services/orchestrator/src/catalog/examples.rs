@@ -39,27 +39,59 @@ pub struct ExamplePage {
     pub total: usize,
 }
 
-impl ExampleQuery {
-    /// Every wrong field at once. `names_teacher`: one was named, even if its name cannot be read.
-    pub fn validate(&self, dataset: &Dataset, names_teacher: bool) -> Result<()> {
+/// What of a query can be judged although its data set or teacher cannot be found.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    /// As the request names it.
+    pub split: &'a str,
+    /// What is kept.
+    pub filter: ExampleFilter,
+    /// In which order.
+    pub order: ExampleOrder,
+    /// Whether a teacher is named, even if its name cannot be read.
+    pub names_teacher: bool,
+}
+
+impl Selection<'_> {
+    /// Every wrong field at once; those that only the data set can judge, where it is known.
+    pub fn validate(&self, dataset: Option<&Dataset>) -> Result<()> {
         let mut violations = Violations::default();
-        let has_split = dataset.splits.iter().any(|split| split.id == self.split);
-        violations.check(has_split, "split", || {
-            let splits: Vec<&str> = dataset.splits.iter().map(|split| split.id.as_str()).collect();
-            format!("{:?} is not one of {}", shortened(&self.split), splits.join(", "))
-        });
-        let label_count = dataset.label_names.len();
+        violations.take("", check_split(self.split, dataset));
         for (field, label) in [("gold_label", self.filter.gold_label), ("predicted_label", self.filter.predicted_label)]
         {
-            violations.check(label.is_none_or(|label| label.index() < label_count), field, || {
-                format!("is not below {label_count}")
-            });
+            let limit = dataset.map_or(usize::MAX, |dataset| dataset.label_names.len());
+            violations
+                .check(label.is_none_or(|label| label.index() < limit), field, || format!("is not below {limit}"));
         }
         let needs_teacher = self.filter.needs_teacher() || self.order != ExampleOrder::Index;
-        violations.check(!needs_teacher || names_teacher, "teacher", || {
+        violations.check(!needs_teacher || self.names_teacher, "teacher", || {
             "is required for predicted_label, errors_only and orders other than by index".to_owned()
         });
         violations.finish()
+    }
+}
+
+/// A split that is named and, where the data set is known, one of its own.
+pub fn check_split(split: &str, dataset: Option<&Dataset>) -> Result<()> {
+    let mut violations = Violations::default();
+    match dataset {
+        None => violations.check(!split.is_empty(), "split", || "is required".to_owned()),
+        Some(dataset) => {
+            let splits: Vec<&str> = dataset.splits.iter().map(|split| split.id.as_str()).collect();
+            violations.check(splits.contains(&split), "split", || {
+                format!("{:?} is not one of {}", shortened(split), splits.join(", "))
+            });
+        }
+    }
+    violations.finish()
+}
+
+impl ExampleQuery {
+    /// Every wrong field at once.
+    pub fn validate(&self, dataset: &Dataset) -> Result<()> {
+        let Self { split, teacher, filter, order, .. } = self;
+        let names_teacher = teacher.is_some();
+        Selection { split, filter: *filter, order: *order, names_teacher }.validate(Some(dataset))
     }
 }
 
@@ -67,7 +99,7 @@ impl Catalog {
     /// At most `count` examples of a list, from position `start`; fewer where images are large.
     pub async fn list_examples(&self, query: &ExampleQuery, start: usize, count: usize) -> Result<ExamplePage> {
         let dataset = self.dataset(&query.dataset).await?;
-        query.validate(&dataset, query.teacher.is_some())?;
+        query.validate(&dataset)?;
         let evaluation = match &query.teacher {
             Some(teacher) if query.filter.needs_teacher() || query.order != ExampleOrder::Index => {
                 Some(self.evaluation(teacher, &query.dataset, &query.split).await?)

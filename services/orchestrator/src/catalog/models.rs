@@ -180,19 +180,14 @@ fn take_over<T: Clone + PartialEq>(known: &mut BTreeMap<ResourceName, Arc<T>>, n
     differs
 }
 
-/// When to ask again for a model that trains.
-const RETRY_AFTER_MS: u64 = 2_000;
-
 /// `Ok` for a model that can answer.
 pub(super) fn check_ready(name: &ResourceName, state: &ModelState, operation: &str) -> Result<()> {
     match state {
         ModelState::Ready => Ok(()),
-        ModelState::Training => Err(Error::ModelNotReady {
-            model: name.to_string(),
-            description: "it is being trained".to_owned(),
-            operation: Some(operation.to_owned()).filter(|operation| !operation.is_empty()),
-            retry_after_ms: RETRY_AFTER_MS,
-        }),
+        ModelState::Training => {
+            let operation = Some(operation).filter(|operation| !operation.is_empty());
+            Err(Error::model_not_ready(name, "it is being trained", operation))
+        }
         ModelState::Failed(why) => Err(Error::FailedPrecondition {
             reason: "MODEL_FAILED",
             subject: name.to_string(),

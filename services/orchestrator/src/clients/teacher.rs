@@ -1,9 +1,8 @@
 //! `Teachers` over gRPC.
 
 use async_trait::async_trait;
-use domain::{Attribution, AttributionSpec, Error, Image, ImageBatch, Logits, ResourceName, Result};
+use domain::{Attribution, Error, Image, ImageBatch, Logits, ResourceName, Result};
 use proto::{
-    fields::required_from,
     raw::deeper::teacher::v1::{
         AttributeImageRequest, ClassifyImagesRequest, teacher_service_client::TeacherServiceClient,
     },
@@ -58,9 +57,6 @@ impl Teachers for TeacherClient {
             spec: Some((&request).into()),
         };
         let answer = self.0.clone().attribute_image(message).await.map_err(failed("teacher"))?.into_inner();
-        let computed: AttributionRequest = ours(required_from("spec", answer.spec))?;
-        let target = computed.target.ok_or_else(|| Error::unexpected("an attribution without a target"))?;
-        let spec = AttributionSpec { method: computed.method, target, baseline: computed.baseline };
-        Ok(Attribution { spec, heatmap: ours(required_from("heatmap", answer.heatmap))? })
+        ours(answer.try_into())
     }
 }

@@ -11,7 +11,7 @@ use proto::{
         types::v1::TrainingProgress,
         vae::v1::{self as vae, TrainAutoencoderRequest, vae_service_client::VaeServiceClient},
     },
-    specs::architecture,
+    recipes::architecture,
 };
 use runtime::{
     channel::{Channel, Tried},

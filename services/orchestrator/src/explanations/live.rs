@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use domain::{Error, Explanation, ExplanationState, ResourceName, Result, Student};
+use domain::{Error, Explanation, ExplanationState, ResourceName, Result, Stage, Student};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -27,15 +27,24 @@ pub struct Live {
     /// Names of students that are being fitted. Written by `reserve`, cleared by `Reservation`.
     reserved: Arc<Mutex<HashSet<ResourceName>>>,
     question: Option<Question>,
+    /// Whether this is not the first time it is computed: its success is on record.
+    has_succeeded_before: bool,
     cancellation: CancellationToken,
     /// Set by `forget`, read by whoever would store its end.
     forgotten: AtomicBool,
 }
 
 impl Live {
-    /// One that is about to run.
+    /// One that is about to run, for the first time or once more.
     pub(super) fn begun(explanation: Explanation, question: Question) -> Self {
-        Self::new(explanation, Some(question))
+        let has_succeeded_before = explanation.state == ExplanationState::Succeeded;
+        let from_the_start = Explanation {
+            state: ExplanationState::Queued,
+            stage: Stage::Encoding,
+            labeled_neighbor_count: 0,
+            ..explanation
+        };
+        Self { has_succeeded_before, ..Self::new(from_the_start, Some(question)) }
     }
 
     /// One that ended otherwise than well: there is nothing to compute.
@@ -51,6 +60,7 @@ impl Live {
             students: Mutex::default(),
             reserved: Arc::default(),
             question,
+            has_succeeded_before: false,
             cancellation: CancellationToken::new(),
             forgotten: AtomicBool::new(false),
         }
@@ -90,6 +100,11 @@ impl Live {
     /// Whether it was deleted.
     pub(super) fn is_forgotten(&self) -> bool {
         self.forgotten.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is computed once more after a success, and has not come to it again.
+    pub(super) fn is_repetition(&self) -> bool {
+        self.has_succeeded_before && self.current().state != ExplanationState::Succeeded
     }
 
     /// Waits for its end and tells what its students can be made from.

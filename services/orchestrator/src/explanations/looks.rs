@@ -123,8 +123,13 @@ impl Explanations {
         let alone = ImageBatch::from_images(resolved.image.shape(), [&resolved.image])?;
         let answers = self.models.teachers.classify(teacher, &alone).await?;
         let logits = answers.first().ok_or_else(|| Error::unexpected("the teacher did not answer"))?;
+        let predicted = logits.predicted_label();
+        if spec.baseline == Some(predicted) {
+            let message = format!("{predicted} is the predicted label, which is the target where none is given");
+            return Err(Error::invalid("spec.baseline_label", message));
+        }
         let baseline = spec.baseline.or_else(|| Some(contrast_label(logits, resolved.gold_label)));
-        Ok(AttributionRequest { target: Some(logits.predicted_label()), baseline, ..spec })
+        Ok(AttributionRequest { target: Some(predicted), baseline, ..spec })
     }
 
     async fn label(

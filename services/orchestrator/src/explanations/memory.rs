@@ -32,8 +32,9 @@ const INSTANCE_COUNT: u64 = 4_096;
 /// Bytes of labelled neighbors kept, about 250 neighborhoods of 1,000 MNIST images.
 const NEIGHBORHOOD_BYTES: u64 = 256 << 20;
 
-/// Finished explanations kept; each is about 130 kilobytes and shares its neighbors with the above.
-const ANSWER_COUNT: u64 = 512;
+/// Bytes of finished explanations kept. One that has just ended shares its neighbors with the above; they are
+/// counted here too, since they live on where the other cache has let them go.
+const ANSWER_BYTES: u64 = 256 << 20;
 
 /// The caches of one process, and the store behind them.
 #[derive(Clone)]
@@ -55,10 +56,11 @@ impl Memory {
     /// In front of a store.
     pub fn over(store: Arc<dyn Store>) -> Self {
         let weigher = |_: &Key, value: &Neighborhood| u32::try_from(value.byte_count()).unwrap_or(u32::MAX);
+        let answer_weigher = |_: &Key, value: &Snapshot| u32::try_from(byte_count(value)).unwrap_or(u32::MAX);
         Self {
             instances: Cache::new(INSTANCE_COUNT),
             neighborhoods: Cache::builder().max_capacity(NEIGHBORHOOD_BYTES).weigher(weigher).build(),
-            answers: Cache::new(ANSWER_COUNT),
+            answers: Cache::builder().max_capacity(ANSWER_BYTES).weigher(answer_weigher).build(),
             shared: Shared { store, lookups: Arc::default() },
         }
     }
@@ -139,4 +141,13 @@ impl Memory {
         }
         known
     }
+}
+
+/// Bytes of an answer: its neighbors, and the weights (`f64`) and maps (`f32`) of its student.
+fn byte_count(answer: &Snapshot) -> usize {
+    let student = answer.student.as_ref().map_or(0, |student| {
+        let map_count = 3 * student.contribution_maps.len() + 1;
+        map_count * student.contrast_map.values().len() * size_of::<f32>()
+    });
+    answer.neighborhood.byte_count() + student
 }

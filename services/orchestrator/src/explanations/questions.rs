@@ -49,10 +49,23 @@ impl Explanations {
     /// `field` is where the request has it.
     pub async fn resolve(&self, teacher: &Teacher, request: InstanceRequest, field: &str) -> Result<Resolved> {
         let dataset = self.catalog.dataset(&teacher.recipe.dataset).await?;
+        let pixels = match &request {
+            InstanceRequest::Example(_) => "example",
+            InstanceRequest::Png { .. } => "image.png",
+            InstanceRequest::Pixels { .. } => "image.pixels",
+        };
         let resolved = under(field, self.resolve_in(&dataset, request).await)?;
-        resolved.image.expect_shape(dataset.shape)?;
-        under(field, check_gold_label(resolved.gold_label, dataset.label_names.len()))?;
-        Ok(resolved)
+        let shape = under(field, under(pixels, resolved.image.expect_shape(dataset.shape)));
+        let gold_label = under(field, check_gold_label(resolved.gold_label, dataset.label_names.len()));
+        match (shape, gold_label) {
+            (Err(shape), Err(gold_label)) => {
+                let mut violations = Violations::default();
+                violations.take::<()>("", Err(shape));
+                violations.take::<()>("", Err(gold_label));
+                violations.finish().map(|()| resolved)
+            }
+            (shape, gold_label) => shape.and(gold_label).map(|()| resolved),
+        }
     }
 
     async fn resolve_in(&self, dataset: &Dataset, request: InstanceRequest) -> Result<Resolved> {

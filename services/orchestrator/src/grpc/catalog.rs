@@ -129,7 +129,8 @@ impl CatalogService for CatalogFace {
         request: Request<raw::GetConfusionMatrixRequest>,
     ) -> Answer<raw::ConfusionMatrix> {
         let context = Context::of(&request);
-        let (teacher, dataset, split) = parse::matrix(request.into_inner()).map_err(from_error)?;
+        let (teacher, dataset, split) =
+            context.run(parse::matrix(&self.catalog, request.into_inner())).await.map_err(from_error)?;
         let found = context.run(self.catalog.confusion_matrix(&teacher, &dataset, split)).await;
         let (split, matrix) = found.map_err(from_error)?;
         Ok(Response::new(raw_confusion_matrix(&teacher, &dataset, &split, &matrix)))

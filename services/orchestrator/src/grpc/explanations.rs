@@ -15,7 +15,11 @@ use proto::raw::{
     deeper::explanation::v1::{self as raw, explanation_service_server::ExplanationService},
     google::longrunning::Operation,
 };
-use runtime::{call::Context, page::Page, status::from_error};
+use runtime::{
+    call::Context,
+    page::{self, Page},
+    status::from_error,
+};
 use tonic::{Request, Response, Status};
 
 pub(crate) use self::present::operation;
@@ -104,20 +108,17 @@ impl ExplanationService for ExplanationsFace {
 
     async fn list_neighbors(&self, request: Request<raw::ListNeighborsRequest>) -> Answer<raw::ListNeighborsResponse> {
         let context = Context::of(&request);
-        let request = request.into_inner();
-        let name = parse::parent(&request.parent).map_err(from_error)?;
-        let with_images = request.view() == raw::NeighborView::Full;
-        let arguments = [name.as_str(), if with_images { "full" } else { "basic" }];
-        let page = Page::parse(request.page_size, &request.page_token, &arguments).map_err(from_error)?;
-        let live = context.run(self.explanations.get(&name)).await.map_err(from_error)?;
-        let start = page.offset().map_err(from_error)?;
+        let request = parse::neighbors(request.get_ref()).map_err(from_error)?;
+        let (name, with_images) = (&request.parent, request.with_images);
+        let live = context.run(self.explanations.get(name)).await.map_err(from_error)?;
+        let start = request.page.offset().map_err(from_error)?;
         let neighborhood = live.neighborhood();
-        let end = start.saturating_add(present::neighbor_page_size(page.size, &live.current(), with_images));
+        let end = start.saturating_add(present::neighbor_page_size(request.page.size, &live.current(), with_images));
         let neighbors = neighborhood.page(start, end, with_images);
         let more = end < neighborhood.len();
         Ok(Response::new(raw::ListNeighborsResponse {
-            neighbors: neighbors.iter().map(|neighbor| proto::explanation::raw_neighbor(&name, neighbor)).collect(),
-            next_page_token: if more { runtime::page::token(&end.to_string(), &arguments) } else { String::new() },
+            neighbors: neighbors.iter().map(|neighbor| proto::explanation::raw_neighbor(name, neighbor)).collect(),
+            next_page_token: if more { page::token(&end.to_string(), &request.arguments()) } else { String::new() },
         }))
     }
 
@@ -126,7 +127,10 @@ impl ExplanationService for ExplanationsFace {
     async fn create_student(&self, request: Request<raw::CreateStudentRequest>) -> Answer<Self::CreateStudentStream> {
         let context = Context::of(&request);
         let caller = Caller::of(&request);
-        let (parent, id, spec) = parse::new_student(request.into_inner()).map_err(from_error)?;
+        let request = request.into_inner();
+        let dimension_count =
+            context.run(self.explanations.dimensions_in(&request.parent)).await.map_err(from_error)?;
+        let (parent, id, spec) = parse::new_student(request, dimension_count).map_err(from_error)?;
         let updates = self.explanations.create_student(&caller, &parent, id, spec);
         let updates = context.run(updates).await.map_err(from_error)?;
         Ok(Response::new(updates.map(|update| update.map(present::student_update).map_err(from_error)).boxed()))
@@ -142,9 +146,8 @@ impl ExplanationService for ExplanationsFace {
     async fn list_students(&self, request: Request<raw::ListStudentsRequest>) -> Answer<raw::ListStudentsResponse> {
         let context = Context::of(&request);
         let request = request.into_inner();
-        let parent = parse::parent(&request.parent).map_err(from_error)?;
-        let arguments = [parent.as_str(), "students"];
-        let page = Page::parse(request.page_size, &request.page_token, &arguments).map_err(from_error)?;
+        let (parent, page) = parse::students(&request).map_err(from_error)?;
+        let arguments = parse::student_arguments(parent.as_str());
         let (default, most) = STUDENT_PAGE_SIZES;
         let size = if request.page_size == 0 { default } else { page.size.min(most) };
         let all = context.run(self.explanations.students(&parent)).await.map_err(from_error)?;
@@ -172,7 +175,9 @@ impl ExplanationService for ExplanationsFace {
 
     async fn decode_latents(&self, request: Request<raw::DecodeLatentsRequest>) -> Answer<raw::DecodeLatentsResponse> {
         let context = Context::of(&request);
-        let request = parse::decode(request.into_inner()).map_err(from_error)?;
+        let request = request.into_inner();
+        let dimension_count = context.run(self.explanations.dimensions_of(&request.autoencoder)).await;
+        let request = parse::decode(request, dimension_count.map_err(from_error)?).map_err(from_error)?;
         let decode = self.explanations.decode(&request.teacher, &request.autoencoder, &request.points, request.anchor);
         let decoded = context.run(decode).await.map_err(from_error)?;
         Ok(Response::new(raw::DecodeLatentsResponse { images: decoded.iter().map(present::decoded).collect() }))
@@ -193,10 +198,12 @@ impl ExplanationService for ExplanationsFace {
         request: Request<raw::AttributeInstanceRequest>,
     ) -> Answer<raw::AttributeInstanceResponse> {
         let context = Context::of(&request);
-        let (teacher, instance, spec) = parse::attribution(request.into_inner()).map_err(from_error)?;
+        let request = request.into_inner();
+        let dataset = context.run(self.explanations.dataset_of(&request.teacher)).await.map_err(from_error)?;
+        let (teacher, instance, spec) = parse::attribution(request, dataset.as_ref()).map_err(from_error)?;
         let attribute = self.explanations.attribute(&teacher, instance, spec);
         let attribution = context.run(attribute).await.map_err(from_error)?;
-        Ok(Response::new(present::attribution(&attribution)))
+        Ok(Response::new((&attribution).into()))
     }
 }
 

@@ -50,8 +50,8 @@ impl OperationsFace {
                 Ok(present::operation(&self.catalog, &operation))
             }
             Work::Explanation(name) => {
-                let live = self.explanations.get(name).await.map_err(as_operation)?;
-                Ok(explanations::operation(&live.current()))
+                let explanation = self.explanations.outcome(name).await.map_err(as_operation)?;
+                Ok(explanations::operation(&explanation))
             }
         }
     }
@@ -64,6 +64,10 @@ impl OperationsFace {
                 Ok(present::operation(&self.catalog, &operation))
             }
             Work::Explanation(name) => {
+                let explanation = self.explanations.outcome(name).await.map_err(as_operation)?;
+                if explanation.is_done() {
+                    return Ok(explanations::operation(&explanation));
+                }
                 let live = self.explanations.get(name).await.map_err(as_operation)?;
                 let mut states = live.watch();
                 // Whether it ended or the time did, the latest state is the answer.
@@ -83,7 +87,7 @@ impl OperationsFace {
             let raw = present::operation(&self.catalog, &operation);
             all.push((operation.create_time, operation.creator, raw));
         }
-        for explanation in self.explanations.list().await? {
+        for explanation in self.explanations.outcomes().await? {
             let raw = explanations::operation(&explanation);
             all.push((explanation.create_time, explanation.creator, raw));
         }

@@ -17,7 +17,9 @@ fn page() -> (tempfile::TempDir, Router) {
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let router = router(Routes::default().into_axum_router(), Some(folder.path().to_owned()));
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    std::fs::write(folder.path().join("folder/index.html"), "<!doctype html>").unwrap();
+    let router = router(Routes::default().into_axum_router(), Some(folder.path().to_owned()), Hosts::any());
     (folder, router)
 }
 
@@ -38,16 +40,33 @@ async fn get_file(path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMa
 }
 
 #[tokio::test]
-async fn the_page_is_served_for_its_routes_and_never_for_a_missing_file() {
-    for route in ["/", "/teachers/resnet50-mnist/cells/4-9"] {
+async fn the_page_is_served_where_it_lies_and_nowhere_else() {
+    for route in ["/", "/?teacher=resnet50-mnist&cell=4:9&image=train-4.2", "/index.html"] {
         let (status, headers, body) = get_file(route, &[]).await;
         assert_eq!((status, body.as_str()), (StatusCode::OK, "<!doctype html>"), "{route}");
         assert_eq!(headers["content-type"], "text/html");
         assert_eq!(headers["cache-control"], "no-cache");
     }
-    for missing in ["/missing.wasm", "/a/missing.js", "/../Cargo.toml", "/%2e%2e/secret.txt"] {
-        let (status, _, body) = get_file(missing, &[]).await;
+    for missing in [
+        "/missing.wasm",
+        "/a/missing.js",
+        "/../Cargo.toml",
+        "/%2e%2e/secret.txt",
+        "/metrics",
+        "/healthz",
+        "/debug/pprof/",
+        "/v1/teachers",
+        "/deeper.catalog.v1.CatalogService/ListTeachers",
+        "/teachers/resnet50-mnist/cells/4-9",
+        "//",
+        "/folder",
+        "/folder/",
+    ] {
+        let (status, headers, body) = get_file(missing, &[]).await;
         assert_eq!((status, body.contains("doctype")), (StatusCode::NOT_FOUND, false), "{missing}");
+        assert!(headers["content-type"].to_str().unwrap().starts_with("text/plain"), "{missing}");
+        assert!(body.contains("there is nothing here"), "{missing}: {body}");
+        assert_eq!(headers.get("cache-control"), None, "{missing}");
     }
 }
 
@@ -63,7 +82,7 @@ async fn what_was_compressed_before_is_sent_to_those_who_can_read_it() {
 }
 
 #[tokio::test]
-async fn every_page_answer_carries_the_policy_and_only_hashed_names_are_kept() {
+async fn every_page_answer_carries_the_policy_and_only_hashed_addresses_are_kept() {
     for path in ["/", "/livez", "/missing.js"] {
         let (_, headers, _) = get_file(path, &[]).await;
         let policy = headers["content-security-policy"].to_str().unwrap();
@@ -72,7 +91,19 @@ async fn every_page_answer_carries_the_policy_and_only_hashed_names_are_kept() {
     }
     let (_, headers, _) = get_file("/app-0123456789abcdef.js", &[]).await;
     assert_eq!(headers["cache-control"], CACHE_FOR_EVER);
-    assert_eq!(cache_control("/deadbeefdeadbeef.css"), CACHE_AND_ASK, "a word of hex letters");
+    let caching = |address: &'static str| cache_control(&Uri::from_static(address));
+    assert_eq!(caching("/deadbeefdeadbeef.css"), CACHE_AND_ASK, "a word of hex letters");
+    assert_eq!(caching("/style.css?v=ab9f71e35a1d"), CACHE_FOR_EVER);
+    for other in ["/style.css?v=2", "/style.css?v=", "/style.css?w=ab9f71e35a1d", "/style.css?v=ab9f71e35a1d&x"] {
+        assert_eq!(caching(other), CACHE_AND_ASK, "{other}");
+    }
+    let (_, headers, _) = get_file("/deeper_bg.wasm?v=ab9f71e35a1d", &[]).await;
+    assert_eq!(headers["cache-control"], CACHE_FOR_EVER);
+    for never in ["/?v=ab9f71e35a1d", "/index.html?v=ab9f71e35a1d"] {
+        assert_eq!(get_file(never, &[]).await.1["cache-control"], CACHE_AND_ASK, "{never}");
+    }
+    let (status, headers, _) = get_file("/gone.js?v=ab9f71e35a1d", &[]).await;
+    assert_eq!((status, headers.get("cache-control")), (StatusCode::NOT_FOUND, None));
 }
 
 #[tokio::test]
@@ -83,16 +114,53 @@ async fn an_unknown_service_is_unimplemented_and_not_a_page() {
         // grpc-web is spoken over HTTP/1, plain gRPC over HTTP/2; here the router is asked without either.
         let (status, answer, body) = ask(&router, Method::POST, "/no.such.Service/Method", &headers).await;
         let told = format!("{answer:?} {body}");
-        assert!(told.contains("12") || status == StatusCode::BAD_REQUEST, "{content_type}: {status} {told}");
+        let is_unspoken = status == StatusCode::UNSUPPORTED_MEDIA_TYPE && body.contains("gRPC needs HTTP/2");
+        assert!(told.contains("12") || is_unspoken, "{content_type}: {status} {told}");
         assert!(!body.contains("doctype"));
     }
 }
 
 #[tokio::test]
 async fn a_server_without_a_page_says_so_and_is_alive() {
-    let router = router(Routes::default().into_axum_router(), None);
+    let router = router(Routes::default().into_axum_router(), None, Hosts::any());
     let (status, _, body) = ask(&router, Method::GET, "/", &[]).await;
     assert_eq!((status, body.contains("no page")), (StatusCode::NOT_FOUND, true));
     let (status, _, body) = ask(&router, Method::GET, "/livez", &[]).await;
     assert_eq!((status, body.as_str()), (StatusCode::OK, "ok"));
+}
+
+#[tokio::test]
+async fn another_host_is_refused_as_the_caller_speaks() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "<!doctype html>").unwrap();
+    let hosts = Hosts::new(&[], "127.0.0.1:8080".parse().unwrap());
+    let router = router(Routes::default().into_axum_router(), Some(folder.path().to_owned()), hosts);
+    let (status, _, body) = ask(&router, Method::GET, "/", &[("host", "localhost:8080")]).await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "<!doctype html>"));
+    let (status, headers, body) = ask(&router, Method::GET, "/", &[("host", "evil.example:8080")]).await;
+    assert_eq!((status, body.contains("doctype")), (StatusCode::FORBIDDEN, false));
+    assert!(body.contains("evil.example:8080") && body.contains("DEEPER_ALLOWED_HOSTS"), "{body}");
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    for content_type in ["application/grpc", "application/grpc-web+proto", "application/grpc-web-text"] {
+        let headers = [("host", "evil.example"), ("content-type", content_type)];
+        let (status, answer, _) = ask(&router, Method::POST, "/no.such.Service/Method", &headers).await;
+        assert_eq!(
+            (status, &answer["grpc-status"], &answer["content-type"]),
+            (StatusCode::OK, &HeaderValue::from_static("7"), &HeaderValue::from_static(content_type))
+        );
+    }
+}
+
+#[tokio::test]
+async fn probes_are_answered_under_every_name() {
+    let hosts = Hosts::new(&["deeper.lab".to_owned()], "0.0.0.0:8080".parse().unwrap());
+    let router = router(Routes::default().into_axum_router(), None, hosts);
+    let (status, _, body) = ask(&router, Method::GET, "/livez", &[("host", "10.0.0.7:8080")]).await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "ok"));
+    let headers = [("host", "10.0.0.7:8080"), ("content-type", "application/grpc-web+proto")];
+    for (path, code) in [("/grpc.health.v1.Health/Check", "12"), ("/a.Service/Method", "7")] {
+        let (_, answer, _) = ask(&router, Method::POST, path, &headers).await;
+        // There is no health service behind this router; that the call gets to it is what counts.
+        assert_eq!(answer["grpc-status"], code, "{path}");
+    }
 }

@@ -6,7 +6,10 @@ use proto::raw::deeper::catalog::v1::{self as raw, watch_activity_response::Upda
 use tonic::{Code, Streaming};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use crate::world::{World, new_teacher};
+use crate::{
+    reason,
+    world::{World, new_teacher},
+};
 
 async fn watch(world: &World) -> Streaming<raw::WatchActivityResponse> {
     world.catalog.clone().watch_activity(raw::WatchActivityRequest {}).await.unwrap().into_inner()
@@ -89,5 +92,6 @@ async fn health_and_limits_are_those_of_the_port() {
     assert_eq!(health.status(), ServingStatus::Serving);
     let large = raw::GetDatasetRequest { name: "x".repeat(5 << 20) };
     let refused = world.catalog.clone().get_dataset(large).await.unwrap_err();
-    assert_eq!(refused.code(), Code::OutOfRange, "tonic's code for a message above the limit: {refused:?}");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
+    assert!(refused.message().contains("larger than 4194304 bytes"), "{refused:?}");
 }

@@ -179,6 +179,25 @@ async fn a_repeated_request_answers_the_same_operation() {
 }
 
 #[tokio::test]
+async fn a_request_that_comes_again_after_its_model_was_deleted_brings_nothing_back() {
+    let world = World::new().await;
+    let mut catalog = world.catalog.clone();
+    let request_id = "0a8f3c1e-5d2b-4c6a-9e7f-123456789abc".to_owned();
+    let request = raw::CreateTeacherRequest { request_id, ..new_teacher("t") };
+    let first = catalog.create_teacher(request.clone()).await.unwrap().into_inner();
+    world.trainers.let_steps(100);
+    world.ended(&first.name).await;
+    let name = "teachers/t".to_owned();
+    catalog.delete_teacher(raw::DeleteTeacherRequest { name: name.clone() }).await.unwrap();
+    let again = catalog.create_teacher(request).await.unwrap().into_inner();
+    assert_eq!((again.name, again.done), (first.name, true));
+    let Some(Outcome::Error(error)) = again.result else { panic!("what it made is gone") };
+    assert!(matches!(proto::rpc::error_from_rpc(error), domain::Error::NotFound { kind: "TEACHER", .. }));
+    let gone = catalog.get_teacher(raw::GetTeacherRequest { name }).await.unwrap_err();
+    assert_eq!(reason(&gone), "TEACHER_NOT_FOUND");
+}
+
+#[tokio::test]
 async fn a_model_that_trains_is_not_deleted_and_a_deleted_one_is_gone() {
     let world = World::new().await;
     let mut catalog = world.catalog.clone();

@@ -110,6 +110,7 @@ impl World {
             models: Models { teachers: Arc::new(Absent), autoencoders: Arc::new(Absent), students: Arc::new(Absent) },
             store: Arc::new(MemoryStore::default()),
             page_folder: None,
+            hosts: orchestrator::hosts::Hosts::any(),
             bootstrap: Bootstrap::default(),
             callers,
             timing: TIMING,

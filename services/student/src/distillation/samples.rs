@@ -76,9 +76,7 @@ impl Samples {
         let row_count = pixels.len() / pixel_count;
         let varying = varying_pixels(pixels, pixel_count);
         if !varying.contains(&true) {
-            let description =
-                format!("all {row_count} neighbors are the same image: choose a larger radius or wider ranges");
-            return Err(Error::NeighborhoodDegenerate { description });
+            return Err(Error::neighborhood_degenerate());
         }
         let differs = |pixel: usize| varying[pixel] || instance[pixel] != pixels[pixel];
         let active: Vec<usize> = (0..pixel_count).filter(|&pixel| differs(pixel)).collect();
@@ -161,7 +159,7 @@ mod tests {
     #[test]
     fn identical_neighbors_are_refused() {
         let error = Samples::new(&[1, 2, 1, 2], &[0.0; 4], &[0, 0], &[0.0, 1.0], Temperature::TWO).unwrap_err();
-        assert!(matches!(error, Error::NeighborhoodDegenerate { .. }));
+        assert_eq!(error, Error::neighborhood_degenerate());
     }
 
     #[test]

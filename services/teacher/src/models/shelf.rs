@@ -38,6 +38,17 @@ impl<T> Shelf<T> {
         cell
     }
 
+    /// What is filled, least recently used first.
+    pub(super) fn filled(&self) -> Vec<(ResourceName, Arc<T>)> {
+        self.lock().iter().filter_map(|(name, cell)| Some((name.clone(), Arc::clone(cell.get()?)))).collect()
+    }
+
+    /// Forgets a name, unless something else has come in its place.
+    pub(super) fn take_down(&self, name: &ResourceName, thing: &Arc<T>) {
+        let is_it = |cell: &Cell<T>| cell.get().is_some_and(|filled| Arc::ptr_eq(filled, thing));
+        self.lock().retain(|(known, cell)| known != name || !is_it(cell));
+    }
+
     /// Forgets a name.
     pub(super) fn remove(&self, name: &ResourceName) {
         self.lock().retain(|(known, _)| known != name);
@@ -83,5 +94,17 @@ mod tests {
         assert!(shelf.cell(&name("a")).initialized());
         shelf.remove(&name("a"));
         assert!(!shelf.cell(&name("a")).initialized());
+    }
+
+    #[tokio::test]
+    async fn what_came_in_its_place_is_not_taken_down() {
+        let shelf = Shelf::new(2);
+        let old = fill(&shelf, "a").await;
+        shelf.remove(&name("a"));
+        let new = fill(&shelf, "a").await;
+        shelf.take_down(&name("a"), &old);
+        assert!(shelf.filled().iter().any(|(_, filled)| Arc::ptr_eq(filled, &new)));
+        shelf.take_down(&name("a"), &new);
+        assert!(shelf.filled().is_empty());
     }
 }

@@ -20,8 +20,8 @@ pub(super) enum Job {
 pub(super) enum Answer {
     /// One an image.
     Logits(Vec<Logits>),
-    /// One value a pixel.
-    Heatmap(Heatmap),
+    /// One value a pixel, and the answer that it explains.
+    Heatmap(Heatmap, Logits),
 }
 
 /// Owns the classifier.
@@ -74,7 +74,8 @@ impl Worker for ClassifierWorker {
         let answer = |job: &Job| match job {
             Job::Classify(_) => parts.next().unwrap_or_else(|| Err(Error::unexpected("a job without an answer"))),
             Job::GradientTimesInput(image, contrast) => {
-                gradient_times_input(self.classifier.as_ref(), image, *contrast).map(Answer::Heatmap)
+                let product = gradient_times_input(self.classifier.as_ref(), image, *contrast);
+                product.map(|(map, logits)| Answer::Heatmap(map, logits))
             }
         };
         jobs.iter().map(answer).collect()

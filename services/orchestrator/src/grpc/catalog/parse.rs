@@ -2,14 +2,17 @@
 
 use domain::{AutoencoderRecipe, Error, Label, ResourceName, Result, TeacherRecipe, Violations};
 use proto::{
-    fields::{required_from, under},
+    fields::{enumerated, required_from, under},
     raw::deeper::catalog::v1 as raw,
 };
 use runtime::page::Page;
 
 use crate::{
     caller::Caller,
-    catalog::{Catalog, ExampleFilter, ExampleOrder, ExampleQuery, NewAutoencoder, NewTeacher, check_identity},
+    catalog::{
+        Catalog, ExampleFilter, ExampleOrder, ExampleQuery, NewAutoencoder, NewTeacher, Selection, check_identity,
+        check_split,
+    },
     grpc::fingerprint::fingerprint,
 };
 
@@ -64,12 +67,24 @@ fn with_identity(collections: &[&str], id: (&str, &str), display_name: &str, req
     violations.finish().expect_err("one violation was noted")
 }
 
-pub(super) fn matrix(request: raw::GetConfusionMatrixRequest) -> Result<(ResourceName, ResourceName, Option<String>)> {
+/// A split that is named is checked against the data set, so that its mistake is answered with all others.
+pub(super) async fn matrix(
+    catalog: &Catalog,
+    request: raw::GetConfusionMatrixRequest,
+) -> Result<(ResourceName, ResourceName, Option<String>)> {
     let mut violations = Violations::default();
     let teacher = violations.take("teacher", ResourceName::parse(&request.teacher, ResourceName::TEACHER));
     let dataset = violations.take("dataset", ResourceName::parse(&request.dataset, ResourceName::DATASET));
-    violations.finish()?;
     let split = Some(request.split).filter(|split| !split.is_empty());
+    if let Some(split) = &split {
+        // A data set that is not there gets its own answer, unless something else is wrong.
+        let known = match &dataset {
+            Some(dataset) => catalog.dataset(dataset).await.ok(),
+            None => None,
+        };
+        violations.take("", check_split(split, known.as_ref()));
+    }
+    violations.finish()?;
     Ok((read(teacher)?, read(dataset)?, split))
 }
 
@@ -97,14 +112,11 @@ pub(super) async fn examples(catalog: &Catalog, request: &raw::ListExamplesReque
     let mut violations = Violations::default();
     let dataset = violations.take("parent", ResourceName::parse(&request.parent, ResourceName::DATASET));
     let teacher = optional_teacher(&mut violations, &request.teacher);
-    let order = match raw::ExampleOrder::try_from(request.order) {
-        Ok(raw::ExampleOrder::Unspecified | raw::ExampleOrder::Index) => ExampleOrder::Index,
-        Ok(raw::ExampleOrder::Confidence) => ExampleOrder::Confidence,
-        Ok(raw::ExampleOrder::Margin) => ExampleOrder::Margin,
-        Err(_) => {
-            violations.add("order", format!("{} is not an order", request.order));
-            ExampleOrder::Index
-        }
+    let order = enumerated("order", request.order, raw::ExampleOrder::as_str_name);
+    let order = match violations.take("", order) {
+        Some(raw::ExampleOrder::Unspecified | raw::ExampleOrder::Index) | None => ExampleOrder::Index,
+        Some(raw::ExampleOrder::Confidence) => ExampleOrder::Confidence,
+        Some(raw::ExampleOrder::Margin) => ExampleOrder::Margin,
     };
     let filter = ExampleFilter {
         gold_label: request.gold_label.map(Label),
@@ -120,21 +132,16 @@ pub(super) async fn examples(catalog: &Catalog, request: &raw::ListExamplesReque
     ];
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let page = violations.take("", Page::parse(request.page_size, &request.page_token, &words));
-    let Some(dataset) = dataset else {
-        return Err(violations.finish().expect_err("a missing value was noted"));
+    let known = match &dataset {
+        Some(dataset) => Some(catalog.dataset(dataset).await),
+        None => None,
     };
-    let names_teacher = !request.teacher.is_empty();
-    let query = ExampleQuery { dataset, split: request.split.clone(), teacher, filter, order };
-    match catalog.dataset(&query.dataset).await {
-        Ok(dataset) => {
-            violations.take("", query.validate(&dataset, names_teacher));
-        }
-        Err(error) => {
-            violations.finish()?;
-            return Err(error);
-        }
-    }
+    let selection = Selection { split: &request.split, filter, order, names_teacher: !request.teacher.is_empty() };
+    violations.take("", selection.validate(known.as_ref().and_then(|known| known.as_ref().ok())));
     violations.finish()?;
+    // Every field could be read; whether the data set is there is another question.
+    known.transpose()?;
+    let query = ExampleQuery { dataset: read(dataset)?, split: request.split.clone(), teacher, filter, order };
     Ok(Examples { query, page: read(page)?, arguments })
 }
 

@@ -1,6 +1,6 @@
 //! Answers of `ExplanationService`.
 
-use domain::{Attribution, Error, Explanation, ExplanationState, Result};
+use domain::{Error, Explanation, ExplanationState, Result};
 use prost::Message;
 use prost_types::Any;
 use proto::{
@@ -9,7 +9,6 @@ use proto::{
         google::longrunning::{Operation, operation::Result as Outcome},
     },
     rpc::rpc_from_error,
-    specs::AttributionRequest,
 };
 use runtime::page::{self, Page};
 
@@ -93,13 +92,4 @@ pub(super) fn decoded(decoded: &DecodedImage) -> raw::DecodedImage {
         soft_labels: Some((&decoded.soft_labels).into()),
         latent: Some(decoded.point.clone().into()),
     }
-}
-
-pub(super) fn attribution(attribution: &Attribution) -> raw::AttributeInstanceResponse {
-    let spec = AttributionRequest {
-        method: attribution.spec.method,
-        target: Some(attribution.spec.target),
-        baseline: attribution.spec.baseline,
-    };
-    raw::AttributeInstanceResponse { spec: Some((&spec).into()), heatmap: Some((&attribution.heatmap).into()) }
 }
