@@ -68,7 +68,7 @@ pub fn App() -> Html {
             <Notices connection={state.connection} problem={state.command_problem.clone()} on_dismiss={on.dismiss.clone()} />
             <main class="views">
                 <TeacherView names={names.clone()} connection={state.connection} teacher={state.teacher().cloned()}
-                    dataset={state.dataset().cloned()} activity={teacher_activity}
+                    viewer={state.catalog.viewer.clone()} dataset={state.dataset().cloned()} activity={teacher_activity}
                     matrix={state.matrix.latest().cloned()} matrix_is_loading={state.matrix.is_loading()}
                     matrix_problem={state.matrix.problem()} measure={state.measure} selection={state.selection}
                     images={images(&state, &on)} {explains_own} on_measure={on.measure.clone()} on_select={on.select.clone()}

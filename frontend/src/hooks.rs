@@ -15,6 +15,7 @@ use yew::prelude::*;
 
 use crate::{
     api::{Api, backoff},
+    components::problem::Problem,
     state::{Action, AppState},
 };
 use task::Task;
@@ -97,8 +98,7 @@ fn use_activity(visible: bool, api: Api, dispatch: Dispatch) {
 async fn follow_activity(api: Api, dispatch: Dispatch) {
     let mut attempt = 0;
     loop {
-        // How it broke is no news: the header says that the page is reconnecting.
-        let _: Result<(), Error> = async {
+        let ended: Result<(), Error> = async {
             let mut stream = api.watch_activity().await?;
             while let Some(update) = stream.next().await? {
                 attempt = 0;
@@ -107,6 +107,14 @@ async fn follow_activity(api: Api, dispatch: Dispatch) {
             Ok(())
         }
         .await;
+        // A server that is there and refuses says why, once. Otherwise how it broke is no news: the header says
+        // that the page is reconnecting.
+        if let Err(error) = ended
+            && attempt == 0
+            && matches!(error, Error::Unauthenticated | Error::PermissionDenied { .. } | Error::HostNotAllowed { .. })
+        {
+            dispatch.dispatch(Action::CommandFailed(Rc::new(Problem::from_error(&error))));
+        }
         dispatch.dispatch(Action::Disconnected);
         pause(attempt).await;
         attempt += 1;

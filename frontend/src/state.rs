@@ -13,6 +13,7 @@ mod selectors;
 pub mod story;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod viewer;
 
 use std::rc::Rc;
 
@@ -24,6 +25,7 @@ pub use catalog::{Activity, Catalog, CatalogUpdate};
 pub use keys::{AttributionKey, Encoding, EncodingKey, ExampleKey, ExplanationRequest, MatrixKey, StudentRequest};
 pub use reduce::reduce;
 pub use remote::Remote;
+pub use viewer::Viewer;
 
 use crate::{
     components::problem::Problem,

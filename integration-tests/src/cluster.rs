@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     api::Api,
+    members::Member,
     programs::{Program, free_address},
     small::trained_data,
 };
@@ -24,6 +25,8 @@ pub struct Cluster {
     members: BTreeMap<&'static str, Vec<Program>>,
     addresses: BTreeMap<&'static str, String>,
     artifacts: String,
+    /// More flags for orchestrators.
+    public: Vec<(&'static str, String)>,
     _data: TempDir,
 }
 
@@ -33,6 +36,14 @@ impl Cluster {
     /// # Panics
     /// When it does not come up.
     pub async fn start(mnist: &Path, counts: [usize; 4]) -> Self {
+        Self::start_with(mnist, counts, Vec::new()).await
+    }
+
+    /// As [`Cluster::start`], with more flags for the orchestrators.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    pub async fn start_with(mnist: &Path, counts: [usize; 4], public: Vec<(&'static str, String)>) -> Self {
         let data = trained_data(mnist).await;
         let artifacts = data.path().join("artifacts").to_string_lossy().into_owned();
         let mut cluster = Self {
@@ -41,6 +52,7 @@ impl Cluster {
             members: BTreeMap::new(),
             addresses: BTreeMap::new(),
             artifacts,
+            public,
             _data: data,
         };
         let [teachers, vaes, students, orchestrators] = counts;
@@ -85,12 +97,12 @@ impl Cluster {
             }
             "vae" => vec![store, ("--threads", "1".to_owned())],
             "student" => Vec::new(),
-            _ => vec![
-                store,
-                ("--teacher-address", address("teacher")),
-                ("--vae-address", address("vae")),
-                ("--student-address", address("student")),
-            ],
+            _ => {
+                let asked =
+                    [("--teacher-address", "teacher"), ("--vae-address", "vae"), ("--student-address", "student")];
+                let asked = asked.map(|(flag, service)| (flag, address(service)));
+                [store].into_iter().chain(asked).chain(self.public.iter().cloned()).collect()
+            }
         }
     }
 
@@ -120,6 +132,29 @@ impl Cluster {
         let program = &mut self.members.get_mut(service).expect("a service")[index];
         program.ended().await;
         *program = Program::start_at(program.address, service, &flags).await;
+    }
+
+    /// Starts every replica anew that has ended, as a supervisor does, and tells who runs now.
+    ///
+    /// # Panics
+    /// When one does not come up again.
+    pub async fn revived(&mut self) -> Vec<Member> {
+        let mut running = Vec::new();
+        for service in ["teacher", "vae", "student", "orchestrator"] {
+            for index in 0..self.members[service].len() {
+                if self.members.get_mut(service).is_some_and(|programs| programs[index].has_ended()) {
+                    self.restart(service, index).await;
+                }
+                let program = self.member(service, index);
+                running.push(Member {
+                    name: format!("{service}-{index}"),
+                    program: service.to_owned(),
+                    address: program.address.to_string(),
+                    pid: program.id().expect("it runs"),
+                });
+            }
+        }
+        running
     }
 
     /// SIGTERM to a replica of each of these services at once, and each is started again as soon as it has

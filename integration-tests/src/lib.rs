@@ -4,9 +4,14 @@
 pub mod api;
 pub mod brake;
 pub mod cluster;
+pub mod collector;
 pub mod failure;
+pub mod faults;
 pub mod known;
+pub mod listed;
 pub mod load;
+pub mod members;
+pub mod nginx;
 pub mod programs;
 pub mod proxy;
 pub mod redis;
@@ -16,6 +21,7 @@ pub mod small;
 pub mod trust;
 pub mod users;
 pub mod web;
+pub mod whole;
 pub mod world;
 
 pub use self::{api::Api, failure::Failure, sandbox::Sandbox, world::World};

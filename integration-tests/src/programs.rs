@@ -41,12 +41,25 @@ impl Program {
     /// # Panics
     /// As [`Program::start`].
     pub async fn start_at(address: SocketAddr, name: &str, arguments: &[(&str, &str)]) -> Self {
+        Self::start_in(&[], address, name, arguments).await
+    }
+
+    /// As [`Program::start_at`], with these variables in its environment.
+    ///
+    /// # Panics
+    /// As [`Program::start`].
+    pub async fn start_in(
+        environment: &[(&str, &str)],
+        address: SocketAddr,
+        name: &str,
+        arguments: &[(&str, &str)],
+    ) -> Self {
         let binary = binary(name);
         let log = env::var("DEEPER_LOG").unwrap_or_else(|_| "warn".to_owned());
         let mut command = Command::new(&binary);
         command.arg("--listen").arg(address.to_string());
         command.args(arguments.iter().flat_map(|(flag, value)| [flag, value]));
-        command.env("DEEPER_LOG", log).stdin(Stdio::null()).kill_on_drop(true);
+        command.env("DEEPER_LOG", log).envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
         let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary.display()));
         let mut program = Self { address, child };
         let give_up_at = Instant::now() + START_LIMIT;
@@ -63,6 +76,16 @@ impl Program {
     /// For configurations of other programs.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Its process; `None` once it has been waited for.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Whether it has ended, however.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// SIGTERM, and waits for its end.

@@ -136,6 +136,13 @@ fn spawn(address: SocketAddr, folder: &Path, arguments: &[String]) -> Child {
     })
 }
 
+/// Sends one command to a Redis that is not a test's own; the answer's first line without its mark or its text, or
+/// the error.
+pub async fn command(address: SocketAddr, words: &[&str]) -> Result<String, String> {
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    call(address, &words).await.map_err(|error| error.to_string())?
+}
+
 async fn call(address: SocketAddr, words: &[&[u8]]) -> io::Result<Result<String, String>> {
     let mut stream = BufReader::new(TcpStream::connect(address).await?);
     let mut request = format!("*{}\r\n", words.len()).into_bytes();

@@ -52,6 +52,15 @@ pub fn mnist_folder() -> Option<PathBuf> {
     folder
 }
 
+/// The built page, likewise.
+pub fn page_folder() -> Option<PathBuf> {
+    let folder = env::var_os("DEEPER_TEST_PAGE_DIR").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("skipped: DEEPER_TEST_PAGE_DIR is not set; `cargo xtask test` sets it");
+    }
+    folder
+}
+
 impl SmallSystem {
     /// A system of one's own with trained models. `flags` go to `deeper`.
     ///

@@ -199,7 +199,7 @@ where
 }
 
 /// A version 4 UUID that no other user of this process has.
-fn uuid(number: u64) -> String {
+pub(crate) fn uuid(number: u64) -> String {
     let mut numbers = Numbers::new(number ^ u64::from(std::process::id()) << 32);
     let mut word = || (numbers.unit() * 65_536.0) as u32 & 0xffff;
     let (a, b, c, d, e, f, g, h) = (word(), word(), word(), word(), word(), word(), word(), word());

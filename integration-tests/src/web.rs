@@ -1,6 +1,8 @@
 //! grpc-web as a browser speaks it, by hand: HTTP/1.1 on a socket, binary frames. No library of ours or of
 //! the server's is used, so that both cannot be wrong in the same way.
 
+mod stream;
+
 use std::{io, net::SocketAddr};
 
 use prost::Message;
@@ -9,6 +11,9 @@ use tokio::{
     net::TcpStream,
 };
 
+pub use self::stream::WebStream;
+
+const CONTENT_TYPE: &str = "application/grpc-web+proto";
 /// The flag of a frame that holds trailers instead of a message.
 const TRAILERS: u8 = 0x80;
 /// Answers of tests are small; a server that never ends its answer is an error.
@@ -62,7 +67,7 @@ pub async fn http(address: SocketAddr, head: &str, body: &[u8]) -> io::Result<Ht
     stream.write_all(body).await?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer).await?;
-    parse(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an HTTP answer"))
+    parse(&answer).ok_or_else(|| wrong("not an HTTP answer"))
 }
 
 /// Calls a method with one message: `/deeper.catalog.v1.CatalogService/ListDatasets`.
@@ -96,12 +101,8 @@ pub async fn call_with_headers<T: Message + Default>(
     request: &impl Message,
     headers: &[(&str, String)],
 ) -> io::Result<WebAnswer<T>> {
-    let message = request.encode_to_vec();
-    let mut body = vec![0];
-    body.extend((message.len() as u32).to_be_bytes());
-    body.extend(message);
-    let answer = call_bytes(address, path, "application/grpc-web+proto", headers, &body).await?;
-    let frames = frames(&answer.body).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a frame is cut"))?;
+    let answer = call_bytes(address, path, CONTENT_TYPE, headers, &framed(request)).await?;
+    let frames = frames(&answer.body).ok_or_else(|| wrong("a frame is cut"))?;
     let mut web = WebAnswer { messages: Vec::new(), trailers: answer.headers };
     for (flags, payload) in frames {
         if flags & TRAILERS == TRAILERS {
@@ -111,6 +112,18 @@ pub async fn call_with_headers<T: Message + Default>(
         }
     }
     Ok(web)
+}
+
+fn framed(request: &impl Message) -> Vec<u8> {
+    let message = request.encode_to_vec();
+    let mut body = vec![0];
+    body.extend((message.len() as u32).to_be_bytes());
+    body.extend(message);
+    body
+}
+
+fn wrong(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 fn frames(mut body: &[u8]) -> Option<Vec<(u8, &[u8])>> {

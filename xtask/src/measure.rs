@@ -24,9 +24,10 @@ enum Measurement {
     Trust,
     /// Times of an explanation, beside LIME's and PyTorch's where a peer is named
     Performance,
-    /// Many clients for minutes or hours: failures, leaks, growth, slowing down
+    /// Many clients for minutes or hours: failures, leaks, growth, slowing down; with `-- --faults`, what they notice
+    /// while programs of a cluster (`up --cluster`) are killed and stopped
     Soak,
-    /// Goodput, refusals and fairness of teachers under more load than they can take
+    /// Goodput, refusals and fairness of teachers under more load than they can take, and what so many users get
     Load,
     /// One thread against two, killed and resumed; starts what it needs, `--resnet50` for the real one
     Training,

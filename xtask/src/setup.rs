@@ -11,6 +11,7 @@ pub(crate) mod grpcio;
 mod libtorch;
 pub(crate) mod libtorch_cuda;
 pub(crate) mod mnist;
+pub(crate) mod nginx;
 mod npm;
 pub(crate) mod redis;
 pub(crate) mod tools;

@@ -51,6 +51,7 @@ fn everything() -> Result<()> {
         setup::redis::ensure()?;
         Ok(Ready {
             mnist: setup::mnist::ensure()?.into(),
+            nginx: setup::nginx::ensure()?.into(),
             browser: setup::browser::ensure()?,
             grpcio: setup::grpcio::ensure()?.into(),
         })
@@ -81,6 +82,7 @@ fn everything() -> Result<()> {
 /// What the tests are told of the machine.
 struct Ready {
     mnist: OsString,
+    nginx: OsString,
     browser: setup::browser::Browser,
     grpcio: OsString,
 }
@@ -90,6 +92,7 @@ impl Ready {
     fn tell(&self, cargo: &mut Command, page: &Path) {
         cargo.env("DEEPER_TEST_PAGE_DIR", page);
         cargo.env("DEEPER_TEST_MNIST_DIR", &self.mnist);
+        cargo.env("DEEPER_TEST_NGINX", &self.nginx);
         // Rendered by the checks, which come before the tests.
         cargo.env("DEEPER_TEST_MANIFESTS_DIR", manifests::folder());
         cargo.env("DEEPER_TEST_GRPCIO_DIR", &self.grpcio);

@@ -9,6 +9,7 @@
 //! evaluations/{t}/{d}/{split}             f32 logits with a header and a checksum
 //! documents/{path}                        specs, notes, marks, operations, the catalog; each with its digest
 //! .locks/{n}                              in a folder: of those who write documents
+//! .locks/present-{id}                     in a folder: held by a process that is there
 //! ```
 //!
 //! Every object is written under a temporary name, flushed and renamed, so that a reader sees the old
@@ -41,6 +42,7 @@ pub use crate::{
     documents::{CATALOG, Condition, Document, MAX_DOCUMENT_BYTES, Version},
     evaluations::Evaluation,
     location::{Bucket, Location},
+    locks::Presence,
     store::Stamp,
 };
 

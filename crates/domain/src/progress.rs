@@ -49,6 +49,24 @@ pub struct Progress {
     pub loss_curve: Vec<LossPoint>,
 }
 
+impl Progress {
+    /// Of a training that has not begun.
+    pub fn queued(epoch_count: u32) -> Self {
+        Self {
+            phase: TrainingPhase::Queued,
+            epoch: 0,
+            epoch_count,
+            step: 0,
+            step_count: 0,
+            loss: 0.0,
+            accuracy: 0.0,
+            images_per_second: 0.0,
+            remaining_seconds: 0.0,
+            loss_curve: Vec::new(),
+        }
+    }
+}
+
 /// Gathers the loss of every step into at most [`LossCurve::MAX_POINT_COUNT`] points: when they run out,
 /// neighbors are merged and each later point stands for twice as many steps.
 #[derive(Debug, Clone, PartialEq)]

@@ -197,7 +197,7 @@ impl Inner {
                 return outcome.response;
             }
             metrics().call_repeated(&self.service);
-            tracing::debug!(peer.service = &*self.service, attempt, "a call is made again");
+            tracing::debug!(service.peer.name = &*self.service, attempt, "a call is made again");
             tokio::time::sleep(wait).await;
             pause = repeat::longer(pause);
         }

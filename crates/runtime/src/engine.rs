@@ -173,7 +173,7 @@ impl<J: Send + 'static, A: Send + 'static> Engine<J, A> {
         F: FnOnce() -> Result<W> + Send + 'static,
     {
         let (report, built) = oneshot::channel();
-        let queue = FairQueue::new(config.queue_capacity);
+        let queue = FairQueue::new(config.queue_capacity, config.batch_cost);
         let shared = Arc::new(Shared { config, queue, job_micros: AtomicU64::new(0) });
         // A caller that stops waiting drops it, which ends the thread once it is built.
         let handle = Arc::new(Handle(Arc::clone(&shared)));
@@ -249,6 +249,8 @@ struct End<'a, J: Send + 'static, A: Send + 'static>(&'a Shared<J, A>);
 impl<J: Send + 'static, A: Send + 'static> Drop for End<'_, J, A> {
     fn drop(&mut self) {
         self.0.queue.abandon();
+        // A gauge keeps its last value.
+        metrics().engine_queue_is(&self.0.config.name, 0);
     }
 }
 

@@ -1,11 +1,19 @@
 //! One machine's compute is one shared resource: the gate admits one heavy step at a time.
-//! Interactive work goes before training; within a priority, first come, first served.
+//! Interactive work goes before training; within a priority callers take turns, each first come, first served.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use crate::call::Caller;
+
+/// Callers whose last turn is remembered.
+const MAX_REMEMBERED: usize = 1_024;
+
+/// A wait without an end is made of these.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Who goes first when several wait. The order of the variants is the order of admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +37,7 @@ pub struct Gate {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Signalled whenever the front of the queue may have changed: a permit or a place was given up.
+    /// Signalled whenever who is next may have changed: a permit or a place was given up.
     changed: Condvar,
 }
 
@@ -37,8 +45,12 @@ struct Shared {
 struct State {
     occupied: bool,
     next_ticket: u64,
-    /// Sorted, so that the first element is the one to admit.
-    waiting: BTreeSet<(Priority, u64)>,
+    /// By ticket: how urgent, and whose turn it takes. `None` is all engines together, which share themselves
+    /// out between their callers.
+    waiting: BTreeMap<u64, (Priority, Option<Caller>)>,
+    admitted_count: u64,
+    /// When each was last let in, counted in admissions; interactive ones alone.
+    last_turns: HashMap<Option<Caller>, u64>,
 }
 
 /// The right to compute, until it is dropped (also by a panic).
@@ -46,6 +58,13 @@ struct State {
 #[must_use = "the step is over as soon as the permit is dropped"]
 pub struct Permit {
     shared: Arc<Shared>,
+}
+
+/// A place in front of the gate, kept until it is let in or dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    shared: Arc<Shared>,
+    ticket: u64,
 }
 
 impl Gate {
@@ -56,28 +75,23 @@ impl Gate {
 
     /// Blocks this thread until it may compute. For engine threads, never for async tasks.
     pub fn enter(&self, priority: Priority) -> Permit {
-        let (mut state, place) = self.queue(priority);
-        while !state.admits(place) {
-            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.line_up(priority, None);
+        loop {
+            if let Some(permit) = waiting.wait(LONG) {
+                return permit;
+            }
         }
-        self.admit(state, place)
     }
 
     /// As [`Gate::enter`], but gives up after `patience`.
     pub fn enter_within(&self, priority: Priority, patience: Duration) -> Option<Permit> {
-        let give_up_at = Instant::now() + patience;
-        let (mut state, place) = self.queue(priority);
-        while !state.admits(place) {
-            let left = give_up_at.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                state.waiting.remove(&place);
-                // Whoever stood behind this place may be the first one now.
-                self.shared.changed.notify_all();
-                return None;
-            }
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        Some(self.admit(state, place))
+        self.line_up(priority, None).wait(patience)
+    }
+
+    /// Takes a place for work of one caller: of those who wait, whoever had no turn for the longest time is
+    /// next, so that many steps of one caller keep another one waiting for one of them.
+    pub fn enter_for(&self, priority: Priority, caller: &Caller) -> Waiting {
+        self.line_up(priority, Some(caller.clone()))
     }
 
     /// Closes the gate for good: waits for the step that computes now, at most for `patience`, and admits
@@ -95,24 +109,65 @@ impl Gate {
         self.shared.lock().waiting.len()
     }
 
-    fn queue(&self, priority: Priority) -> (MutexGuard<'_, State>, (Priority, u64)) {
+    fn line_up(&self, priority: Priority, caller: Option<Caller>) -> Waiting {
         let mut state = self.shared.lock();
-        let place = (priority, state.next_ticket);
+        let ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.waiting.insert(place);
-        (state, place)
+        state.waiting.insert(ticket, (priority, caller));
+        Waiting { shared: Arc::clone(&self.shared), ticket }
     }
+}
 
-    fn admit(&self, mut state: MutexGuard<'_, State>, place: (Priority, u64)) -> Permit {
-        state.waiting.remove(&place);
-        state.occupied = true;
-        Permit { shared: Arc::clone(&self.shared) }
+impl Waiting {
+    /// Blocks this thread until it may compute, at most for `patience`; the place is kept for the next wait.
+    /// Once let in, there is no place any more.
+    pub fn wait(&self, patience: Duration) -> Option<Permit> {
+        let give_up_at = Instant::now() + patience;
+        let mut state = self.shared.lock();
+        while !state.admits(self.ticket) {
+            let left = give_up_at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.admit(self.ticket);
+        Some(Permit { shared: Arc::clone(&self.shared) })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.shared.lock().waiting.remove(&self.ticket).is_some() {
+            // Whoever stood behind this place may be the next one now.
+            self.shared.changed.notify_all();
+        }
     }
 }
 
 impl State {
-    fn admits(&self, place: (Priority, u64)) -> bool {
-        !self.occupied && self.waiting.first() == Some(&place)
+    fn admits(&self, ticket: u64) -> bool {
+        !self.occupied && self.next() == Some(ticket)
+    }
+
+    /// A look at all who wait: a few engines and the student's fits, 32 at most.
+    fn next(&self) -> Option<u64> {
+        let rank = |(ticket, (priority, caller)): &(&u64, &(Priority, Option<Caller>))| {
+            (*priority, self.last_turns.get(caller).copied().unwrap_or(0), **ticket)
+        };
+        self.waiting.iter().min_by_key(rank).map(|(ticket, _)| *ticket)
+    }
+
+    fn admit(&mut self, ticket: u64) {
+        self.occupied = true;
+        let Some((Priority::Interactive, caller)) = self.waiting.remove(&ticket) else { return };
+        self.admitted_count += 1;
+        self.last_turns.insert(caller, self.admitted_count);
+        if self.last_turns.len() > MAX_REMEMBERED {
+            // Whoever had no turn for so many admissions is as good as new.
+            let oldest = self.admitted_count - (MAX_REMEMBERED / 2) as u64;
+            self.last_turns.retain(|_, turn| *turn >= oldest);
+        }
     }
 }
 
@@ -221,6 +276,43 @@ mod tests {
         drop(permit);
         assert!(gate.close(Duration::from_secs(5)));
         assert!(gate.enter_within(Priority::Interactive, Duration::from_millis(1)).is_none());
+    }
+
+    #[test]
+    fn many_steps_of_one_caller_keep_another_waiting_for_one_of_them() {
+        let gate = Gate::new();
+        let (order, admitted) = mpsc::channel();
+        let (greedy, modest) = (Caller::new("greedy").unwrap(), Caller::new("modest").unwrap());
+        let permit = gate.enter(Priority::Interactive);
+        let mut threads = Vec::new();
+        let callers = [("greedy", 5), ("modest", 2), ("engine", 2)];
+        for (name, count) in callers {
+            for _ in 0..count {
+                let (gate, order) = (gate.clone(), order.clone());
+                let waiting = match name {
+                    "greedy" => gate.enter_for(Priority::Interactive, &greedy),
+                    "modest" => gate.enter_for(Priority::Interactive, &modest),
+                    _ => gate.line_up(Priority::Interactive, None),
+                };
+                threads.push(thread::spawn(move || {
+                    // A look now and then whether it is still worth it costs no place.
+                    let permit = loop {
+                        if let Some(permit) = waiting.wait(Duration::from_micros(100)) {
+                            break permit;
+                        }
+                    };
+                    order.send(name).unwrap();
+                    drop(permit);
+                }));
+            }
+        }
+        drop((permit, order));
+        let admitted: Vec<_> = admitted.iter().collect();
+        // The engines had the turn before.
+        let expected = ["greedy", "modest", "engine", "greedy", "modest", "engine", "greedy", "greedy", "greedy"];
+        assert_eq!(admitted, expected);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(gate.waiting_count(), 0);
     }
 
     #[test]

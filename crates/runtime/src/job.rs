@@ -126,26 +126,11 @@ mod tests {
         assert!(read_spec::<Spec>(Path::new("/no/such/file")).is_err());
     }
 
-    fn queued() -> Progress {
-        Progress {
-            phase: domain::TrainingPhase::Queued,
-            epoch: 0,
-            epoch_count: 1,
-            step: 0,
-            step_count: 0,
-            loss: 0.0,
-            accuracy: 0.0,
-            images_per_second: 0.0,
-            remaining_seconds: 0.0,
-            loss_curve: Vec::new(),
-        }
-    }
-
     #[tokio::test]
     async fn a_training_that_is_asked_to_stop_ends_within_its_step() {
         let queue = TrainingQueue::new(Gate::new());
         let shutdown = CancellationToken::new();
-        let endless = queue.start("endless", CancellationToken::new(), queued(), |context| -> Result<()> {
+        let endless = queue.start("endless", CancellationToken::new(), Progress::queued(1), |context| -> Result<()> {
             loop {
                 context.check()?;
                 context.step(std::thread::yield_now);
@@ -155,9 +140,9 @@ mod tests {
         let stop = shutdown.clone();
         tokio::spawn(async move { stop.cancel() });
         assert_eq!(follow(endless, &shutdown).await, Ok(End::Stopped));
-        let quick = queue.start("quick", CancellationToken::new(), queued(), |_| Ok(7)).unwrap();
+        let quick = queue.start("quick", CancellationToken::new(), Progress::queued(1), |_| Ok(7)).unwrap();
         assert_eq!(follow(quick, &CancellationToken::new()).await, Ok(End::Done(7)));
-        let broken = queue.start("broken", CancellationToken::new(), queued(), |_| -> Result<()> {
+        let broken = queue.start("broken", CancellationToken::new(), Progress::queued(1), |_| -> Result<()> {
             Err(Error::unexpected("no such layer"))
         });
         let broken = broken.unwrap();

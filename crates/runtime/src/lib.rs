@@ -53,6 +53,7 @@ pub mod long;
 mod metrics;
 mod observe;
 pub mod page;
+pub mod places;
 pub mod readiness;
 pub mod retry;
 pub mod server;

@@ -5,9 +5,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
+    time::Instant,
 };
 
-use domain::{Error, Result};
+use domain::{Error, Progress, Result};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
@@ -15,6 +16,7 @@ use tracing::{Instrument, Span};
 use crate::{
     engine::panicked,
     gate::{Gate, Priority},
+    metrics::{metrics, training_ended, training_reported},
 };
 
 /// When to ask again for a training that was refused, of another replica or of this one.
@@ -47,6 +49,18 @@ pub struct TrainingConfig {
 impl Default for TrainingConfig {
     fn default() -> Self {
         Self { training_slots: 1 }
+    }
+}
+
+/// What a training tells of itself while it goes on.
+pub trait Report: Send + Sync + 'static {
+    /// What the metrics tell of it; `None` for what has no steps.
+    fn progress(&self) -> Option<&Progress>;
+}
+
+impl Report for Progress {
+    fn progress(&self) -> Option<&Progress> {
+        Some(self)
     }
 }
 
@@ -91,7 +105,7 @@ impl TrainingQueue {
         work: F,
     ) -> Result<LongTask<P, T>>
     where
-        P: Send + Sync + 'static,
+        P: Report,
         T: Send + 'static,
         F: FnOnce(&LongContext<P>) -> Result<T> + Send + 'static,
     {
@@ -112,6 +126,7 @@ impl TrainingQueue {
                 turn = turn.acquire_owned() => turn,
             };
             let outcome = on_thread(&name, move || work(&context)).await;
+            training_ended();
             // Free before anybody is told, who may ask for the next one.
             drop(slot);
             // Nobody may be interested any more; the work itself has written what must last.
@@ -159,7 +174,7 @@ impl<P, T> LongTask<P, T> {
     }
 }
 
-impl<P> LongContext<P> {
+impl<P: Report> LongContext<P> {
     /// Whether the work should end.
     pub fn is_cancelled(&self) -> bool {
         self.cancellation.is_cancelled()
@@ -172,6 +187,9 @@ impl<P> LongContext<P> {
 
     /// Tells all watchers how far the work has come. Never blocks.
     pub fn report(&self, progress: P) {
+        if let Some(progress) = progress.progress() {
+            training_reported(progress);
+        }
         self.progress.send_replace(progress);
     }
 
@@ -179,7 +197,10 @@ impl<P> LongContext<P> {
     /// that is what an interactive caller may have to wait.
     pub fn step<T>(&self, step: impl FnOnce() -> T) -> T {
         let _permit = self.gate.enter(Priority::Training);
-        step()
+        let started_at = Instant::now();
+        let done = step();
+        metrics().training_had_turn(started_at.elapsed());
+        done
     }
 }
 
@@ -187,9 +208,20 @@ impl<P> LongContext<P> {
 mod tests {
     use super::*;
 
+    macro_rules! without_steps {
+        ($($kind:ty)*) => {
+            $(impl Report for $kind {
+                fn progress(&self) -> Option<&Progress> {
+                    None
+                }
+            })*
+        };
+    }
+    without_steps!(() u32 &'static str);
+
     fn start<P, T, F>(queue: &TrainingQueue, name: &str, queued: P, work: F) -> LongTask<P, T>
     where
-        P: Send + Sync + 'static,
+        P: Report,
         T: Send + 'static,
         F: FnOnce(&LongContext<P>) -> Result<T> + Send + 'static,
     {

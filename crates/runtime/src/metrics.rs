@@ -1,12 +1,18 @@
 //! Every instrument that `runtime` records into. Without a collector they cost next to nothing.
 
-use std::{sync::OnceLock, time::Duration};
+mod training;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use opentelemetry::{
     KeyValue, global,
-    metrics::{Counter, Gauge, Histogram},
+    metrics::{Counter, Gauge, Histogram, HistogramBuilder},
 };
 
+pub(crate) use self::training::{training_ended, training_reported};
 use crate::observe::Side;
 
 /// The conventions' boundaries in seconds, with three of our own for trainings and long streams.
@@ -17,64 +23,110 @@ const DURATION_BOUNDARIES: &[f64] =
 pub(crate) struct Metrics {
     server_call: Histogram<f64>,
     client_call: Histogram<f64>,
+    call_repeated: Counter<u64>,
     engine_queue: Histogram<f64>,
+    engine_gate: Histogram<f64>,
     engine_compute: Histogram<f64>,
     engine_batch: Histogram<u64>,
     engine_refused: Counter<u64>,
     engine_length: Gauge<u64>,
-    call_repeated: Counter<u64>,
+    training_turn: Histogram<f64>,
 }
 
-/// The process's instruments.
+/// The process's instruments. docs/TELEMETRY.md lists them; a test holds the list and these lines together, and
+/// reads name and unit here as they are written.
 pub(crate) fn metrics() -> &'static Metrics {
     static METRICS: OnceLock<Metrics> = OnceLock::new();
     METRICS.get_or_init(|| {
         let meter = global::meter("deeper");
-        let seconds = |name: &'static str, description: &'static str| {
-            let builder = meter.f64_histogram(name).with_unit("s").with_description(description);
-            builder.with_boundaries(DURATION_BOUNDARIES.to_vec()).build()
-        };
         Metrics {
-            server_call: seconds("rpc.server.call.duration", "From the request to the last trailer"),
-            client_call: seconds("rpc.client.call.duration", "From the request to the last trailer"),
-            engine_queue: seconds("deeper.engine.queue.duration", "What a job waits before its batch begins"),
-            engine_compute: seconds("deeper.engine.compute.duration", "What a batch computes"),
+            server_call: durations(
+                meter
+                    .f64_histogram("rpc.server.call.duration")
+                    .with_unit("s")
+                    .with_description("From the request to the last trailer"),
+            ),
+            client_call: durations(
+                meter
+                    .f64_histogram("rpc.client.call.duration")
+                    .with_unit("s")
+                    .with_description("From the request to the last trailer of one try"),
+            ),
+            call_repeated: meter
+                .u64_counter("deeper.client.repeats")
+                .with_unit("{call}")
+                .with_description("Calls that were made again after a failure")
+                .build(),
+            engine_queue: durations(
+                meter
+                    .f64_histogram("deeper.engine.queue.duration")
+                    .with_unit("s")
+                    .with_description("What a job waits before its batch begins"),
+            ),
+            engine_gate: durations(
+                meter
+                    .f64_histogram("deeper.engine.gate.duration")
+                    .with_unit("s")
+                    .with_description("What a batch waits until nothing else of the process computes"),
+            ),
+            engine_compute: durations(
+                meter
+                    .f64_histogram("deeper.engine.compute.duration")
+                    .with_unit("s")
+                    .with_description("What a batch computes"),
+            ),
             engine_batch: meter
                 .u64_histogram("deeper.engine.batch.cost")
+                .with_unit("{image}")
                 .with_description("What a batch costs, in images or jobs")
                 .with_boundaries(vec![1.0, 8.0, 32.0, 64.0, 125.0, 250.0, 500.0, 1_000.0])
                 .build(),
             engine_refused: meter
                 .u64_counter("deeper.engine.refused")
+                .with_unit("{job}")
                 .with_description("Jobs that found the queue full")
                 .build(),
             engine_length: meter
                 .u64_gauge("deeper.engine.queue.length")
+                .with_unit("{job}")
                 .with_description("Jobs that wait for their batch")
                 .build(),
-            call_repeated: meter
-                .u64_counter("deeper.client.repeats")
-                .with_description("Calls that were made again after a failure")
-                .build(),
+            training_turn: durations(
+                meter
+                    .f64_histogram("deeper.training.turn.duration")
+                    .with_unit("s")
+                    .with_description("What a training computes between two looks at who else wants to"),
+            ),
         }
     })
 }
 
+fn durations(builder: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
+    builder.with_boundaries(DURATION_BOUNDARIES.to_vec()).build()
+}
+
 impl Metrics {
+    /// `method` is one of ours or `_OTHER`: a stranger makes no series.
     pub(crate) fn call_ended(
         &self,
-        side: Side,
+        side: &Side,
         method: &str,
         seconds: f64,
         code: &'static str,
         error: Option<&'static str>,
     ) {
-        let histogram = if side == Side::Server { &self.server_call } else { &self.client_call };
         let mut attributes = vec![
             KeyValue::new("rpc.system.name", "grpc"),
             KeyValue::new("rpc.method", method.to_owned()),
-            KeyValue::new("rpc.response.status_code", code),
+            KeyValue::new("rpc.status_code", code),
         ];
+        let histogram = match side {
+            Side::Server => &self.server_call,
+            Side::Client { service } => {
+                attributes.push(KeyValue::new("server.address", Arc::clone(service)));
+                &self.client_call
+            }
+        };
         attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
         histogram.record(seconds, &attributes);
     }
@@ -93,7 +145,15 @@ impl Metrics {
     }
 
     pub(crate) fn call_repeated(&self, service: &str) {
-        self.call_repeated.add(1, &[KeyValue::new("peer.service", service.to_owned())]);
+        self.call_repeated.add(1, &[KeyValue::new("service.peer.name", service.to_owned())]);
+    }
+
+    pub(crate) fn engine_passed_gate(&self, engine: &str, wait: Duration) {
+        self.engine_gate.record(wait.as_secs_f64(), &[of_engine(engine)]);
+    }
+
+    pub(crate) fn training_had_turn(&self, turn: Duration) {
+        self.training_turn.record(turn.as_secs_f64(), &[]);
     }
 
     pub(crate) fn engine_refused(&self, engine: &str) {
@@ -101,6 +161,8 @@ impl Metrics {
     }
 }
 
+/// A process has an engine for each model that it keeps open, which are few (`DEEPER_MODELS_IN_MEMORY`). The series of
+/// models that were closed stay until the process ends; past 2,000 the SDK gathers what is new in one of overflow.
 fn of_engine(engine: &str) -> KeyValue {
     KeyValue::new("engine.name", engine.to_owned())
 }

@@ -3,7 +3,7 @@
 
 mod body;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, Injector};
@@ -14,10 +14,13 @@ pub(crate) use self::body::{Ending, ObservedBody};
 use crate::metrics::metrics;
 
 /// Which end of the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Side {
     Server,
-    Client,
+    /// Of this service, however many replicas it has.
+    Client {
+        service: Arc<str>,
+    },
 }
 
 /// An open call. Dropping it before [`Observation::finish`] closes it as cancelled.
@@ -34,6 +37,10 @@ impl Observation {
     /// `method` is `package.Service/Method`.
     pub(crate) fn start(side: Side, method: &str) -> Self {
         let kind = if side == Side::Server { "server" } else { "client" };
+        let service = match &side {
+            Side::Server => None,
+            Side::Client { service } => Some(&**service),
+        };
         let span = info_span!(
             "rpc",
             otel.name = method,
@@ -41,7 +48,8 @@ impl Observation {
             otel.status_code = Empty,
             rpc.system.name = "grpc",
             rpc.method = method,
-            rpc.response.status_code = Empty,
+            server.address = service,
+            rpc.status_code = Empty,
             error.type = Empty,
         );
         Self { side, method: method.to_owned(), started_at: Instant::now(), finished: false, span }
@@ -61,21 +69,21 @@ impl Observation {
         // Closed right here, not when the library lets go of the body: that may be after the flush.
         let span = std::mem::replace(&mut self.span, Span::none());
         let name = code_name(code);
-        span.record("rpc.response.status_code", name);
+        span.record("rpc.status_code", name);
         let error = self.is_error(code).then_some(name);
         if let Some(error) = error {
             span.record("error.type", error);
             span.record("otel.status_code", "ERROR");
         }
         let seconds = self.started_at.elapsed().as_secs_f64();
-        metrics().call_ended(self.side, &self.method, seconds, name, error);
-        tracing::debug!(parent: &span, rpc.response.status_code = name, seconds, "call ended");
+        metrics().call_ended(&self.side, &self.method, seconds, name, error);
+        tracing::debug!(parent: &span, rpc.status_code = name, seconds, "call ended");
     }
 
     /// A caller's mistake is no error of the server's.
     fn is_error(&self, code: Code) -> bool {
         match self.side {
-            Side::Client => code != Code::Ok,
+            Side::Client { .. } => code != Code::Ok,
             Side::Server => matches!(
                 code,
                 Code::Unknown

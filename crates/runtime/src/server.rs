@@ -6,7 +6,6 @@ mod callers;
 mod connections;
 mod health;
 mod layer;
-mod places;
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -23,11 +22,12 @@ use prost_types::FileDescriptorSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, codegen::Service, server::NamedService, service::Routes};
 
-use self::{callers::Callers, layer::CallLayer, places::Places};
+use self::{callers::Callers, layer::CallLayer};
 pub use self::{
     connections::{ConnectionConfig, Connections, Mortal, Tcp, tcp, tcp_with},
     health::Health,
 };
+use crate::places::Places;
 
 /// Largest message in either direction. Services set it on their generated types, servers and clients:
 /// `TeacherServiceServer::new(face).max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(…)`.

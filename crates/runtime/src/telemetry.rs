@@ -1,38 +1,29 @@
-//! Logs, traces and metrics of one process. Logs go to standard error; traces and metrics go to an
-//! OTLP collector if one is named, and a collector that is down never stops or slows anything.
+//! Logs, traces and metrics of one process. Logs go to standard error; all three go to an OTLP collector if
+//! one is named, and a collector that is down never stops or slows anything.
+
+mod exporters;
+mod watched;
 
 use std::{
     env,
     io::{self, IsTerminal},
-    time::Duration,
 };
 
-use opentelemetry::{KeyValue, global, trace::TracerProvider};
-use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig};
-use opentelemetry_sdk::{
-    Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator, trace::SdkTracerProvider,
-};
-use tokio::sync::oneshot;
+use opentelemetry::global;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
 };
 
-/// What the collector may take at the end before the process goes on without it.
-const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+use self::exporters::Exporters;
 
 /// Keeps the exporters; [`TelemetryGuard::shutdown`] sends what they still hold.
 #[derive(Debug)]
 #[must_use = "what was recorded last is lost unless the guard is shut down"]
 pub struct TelemetryGuard {
     exporters: Option<Exporters>,
-}
-
-#[derive(Debug, Clone)]
-struct Exporters {
-    tracer: SdkTracerProvider,
-    meter: SdkMeterProvider,
 }
 
 /// What the environment says about telemetry.
@@ -68,17 +59,19 @@ pub fn init_with(service_name: &'static str, settings: &Settings) -> TelemetryGu
     global::set_text_map_propagator(TraceContextPropagator::new());
     let exporters =
         settings.collector.as_deref().map(|collector| Exporters::start(service_name, collector)).transpose();
-    let traces = exporters.as_ref().ok().and_then(Option::as_ref).map(Exporters::layer);
+    let started = exporters.as_ref().ok().and_then(Option::as_ref);
+    let (traces, logs) = (started.map(Exporters::traces), started.map(Exporters::logs));
     let filter = EnvFilter::try_new(&settings.directives);
     let wrong_filter = filter.as_ref().err().map(ToString::to_string);
     // The first subscriber of a process stays, as in tests that share one.
     let subscriber = tracing_subscriber::registry().with(filter.unwrap_or_else(|_| EnvFilter::new("info")));
-    subscriber.with(log_layer()).with(traces).try_init().ok();
+    // Traces first: they put the ids in place that the logs carry.
+    subscriber.with(traces).with(logs).with(log_layer()).try_init().ok();
     if let Some(error) = wrong_filter {
         tracing::warn!(directives = settings.directives, error, "the log filter is wrong; using info");
     }
     if let Err(error) = &exporters {
-        tracing::warn!(%error, "traces and metrics are not exported");
+        tracing::warn!(%error, "traces, metrics and logs are not exported");
     }
     log_panics();
     TelemetryGuard { exporters: exporters.ok().flatten() }
@@ -92,10 +85,16 @@ pub fn continue_trace(span: &Span) {
 }
 
 fn log_layer<S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync>() -> Box<dyn Layer<S> + Send + Sync> {
+    // A batch that is not taken is told once, in our words; the library would say it of every batch.
+    let once = filter_fn(|metadata| {
+        let is_repeated = ["ExportError", "AfterShutdown"].iter().any(|end| metadata.name().ends_with(end));
+        !(metadata.target().starts_with("opentelemetry") && is_repeated)
+    });
     if io::stderr().is_terminal() {
-        fmt::layer().with_writer(io::stderr).with_target(false).boxed()
+        fmt::layer().with_writer(io::stderr).with_target(false).with_filter(once).boxed()
     } else {
-        fmt::layer().with_writer(io::stderr).json().flatten_event(true).with_span_list(false).boxed()
+        let lines = fmt::layer().with_writer(io::stderr).json().flatten_event(true).with_span_list(false);
+        lines.with_filter(once).boxed()
     }
 }
 
@@ -108,50 +107,11 @@ fn log_panics() {
     }));
 }
 
-impl Exporters {
-    fn start(service_name: &'static str, collector: &str) -> Result<Self, ExporterBuildError> {
-        let resource = Resource::builder()
-            .with_service_name(service_name)
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .build();
-        let spans = SpanExporter::builder().with_tonic().with_endpoint(collector).build()?;
-        let metrics = MetricExporter::builder().with_tonic().with_endpoint(collector).build()?;
-        let tracer = SdkTracerProvider::builder().with_resource(resource.clone()).with_batch_exporter(spans).build();
-        let meter = SdkMeterProvider::builder().with_resource(resource).with_periodic_exporter(metrics).build();
-        global::set_tracer_provider(tracer.clone());
-        global::set_meter_provider(meter.clone());
-        Ok(Self { tracer, meter })
-    }
-
-    fn layer<S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(&self) -> Box<dyn Layer<S> + Send + Sync> {
-        // The exporter's own calls must not become spans that are exported in turn.
-        let ours = filter_fn(|metadata| {
-            !["h2", "hyper", "tonic", "tower", "opentelemetry"]
-                .iter()
-                .any(|library| metadata.target().starts_with(library))
-        });
-        tracing_opentelemetry::layer().with_tracer(self.tracer.tracer("deeper")).with_filter(ours).boxed()
-    }
-}
-
 impl TelemetryGuard {
     /// Sends what the exporters still hold, for at most two seconds.
     pub async fn shutdown(self) {
-        let Some(exporters) = self.exporters else { return };
-        let (done, flushed) = oneshot::channel();
-        // A thread of its own: these calls block, and the process must not wait for them in the end.
-        let spawned = std::thread::Builder::new().name("telemetry flush".into()).spawn(move || {
-            let traces = exporters.tracer.shutdown_with_timeout(FLUSH_LIMIT);
-            let metrics = exporters.meter.shutdown();
-            done.send(traces.and(metrics)).ok();
-        });
-        if spawned.is_err() {
-            return;
-        }
-        match tokio::time::timeout(FLUSH_LIMIT, flushed).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::debug!(%error, "the last telemetry was not sent"),
-            Ok(Err(_)) | Err(_) => tracing::debug!("the collector did not take the last telemetry in time"),
+        if let Some(exporters) = self.exporters {
+            exporters.shutdown().await;
         }
     }
 }

@@ -12,6 +12,10 @@ use domain::Result;
 use http::uri::PathAndQuery;
 use opentelemetry_proto::tonic::{
     collector::{
+        logs::v1::{
+            ExportLogsServiceRequest, ExportLogsServiceResponse,
+            logs_service_server::{LogsService, LogsServiceServer},
+        },
         metrics::v1::{
             ExportMetricsServiceRequest, ExportMetricsServiceResponse,
             metrics_service_server::{MetricsService, MetricsServiceServer},
@@ -21,6 +25,8 @@ use opentelemetry_proto::tonic::{
             trace_service_server::{TraceService, TraceServiceServer},
         },
     },
+    common::v1::any_value::Value,
+    logs::v1::LogRecord,
     metrics::v1::metric::Data,
     trace::v1::{Span, span::SpanKind},
 };
@@ -45,6 +51,23 @@ struct Collector {
     spans: Arc<Mutex<Vec<Span>>>,
     /// Name of each metric and the attributes of its points.
     metrics: Arc<Mutex<Vec<(String, String)>>>,
+    /// What wrote each record, and the record.
+    logs: Arc<Mutex<Vec<(String, LogRecord)>>>,
+}
+
+#[tonic::async_trait]
+impl LogsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        for scope in request.into_inner().resource_logs.into_iter().flat_map(|resource| resource.scope_logs) {
+            let target = scope.scope.map(|scope| scope.name).unwrap_or_default();
+            let mut logs = self.logs.lock().expect("no test panics in here");
+            logs.extend(scope.log_records.into_iter().map(|record| (target.clone(), record)));
+        }
+        Ok(Response::new(ExportLogsServiceResponse::default()))
+    }
 }
 
 #[tonic::async_trait]
@@ -121,6 +144,7 @@ impl Worker for Echo {
     }
 
     fn run(&mut self, jobs: Vec<String>) -> Vec<Result<String>> {
+        tracing::info!(job_count = jobs.len(), "echoing");
         jobs.into_iter().map(Ok).collect()
     }
 }
@@ -131,11 +155,13 @@ async fn a_click_is_one_trace_down_to_the_engine_and_every_call_is_measured() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = telemetry::Settings {
         collector: Some(format!("http://{}", listener.local_addr().unwrap())),
-        directives: "info".to_owned(),
+        // Also what carries the telemetry speaks, and must not be carried in turn.
+        directives: "info,hyper_util=debug,opentelemetry_sdk=debug".to_owned(),
     };
     let receiving = tonic::transport::Server::builder()
         .add_service(TraceServiceServer::new(collector.clone()))
         .add_service(MetricsServiceServer::new(collector.clone()))
+        .add_service(LogsServiceServer::new(collector.clone()))
         .serve_with_incoming(server::tcp(listener));
     tokio::spawn(receiving);
     let guard = telemetry::init_with("test", &settings);
@@ -169,6 +195,14 @@ async fn a_click_is_one_trace_down_to_the_engine_and_every_call_is_measured() {
         assert_eq!(child.trace_id, click.trace_id);
     }
 
+    let logs = collector.logs.lock().unwrap().clone();
+    let [(target, echoing)] = &logs[..] else { panic!("one line is ours: {logs:#?}") };
+    assert_eq!(target, "telemetry");
+    assert_eq!((&echoing.trace_id, &echoing.span_id), (&run.trace_id, &run.span_id));
+    let body = echoing.body.as_ref().and_then(|body| body.value.clone());
+    assert_eq!(body, Some(Value::StringValue("echoing".to_owned())));
+    assert_eq!(echoing.attributes.iter().map(|attribute| attribute.key.as_str()).collect::<Vec<_>>(), ["job_count"]);
+
     let metrics = collector.metrics.lock().unwrap().clone();
     for name in ["rpc.client.call.duration", "rpc.server.call.duration"] {
         let told = metrics
@@ -176,7 +210,12 @@ async fn a_click_is_one_trace_down_to_the_engine_and_every_call_is_measured() {
             .any(|(metric, attributes)| metric == name && attributes.contains(METHOD) && attributes.contains("\"OK\""));
         assert!(told, "{name} is not among {metrics:?}");
     }
-    for name in ["deeper.engine.queue.duration", "deeper.engine.compute.duration", "deeper.engine.batch.cost"] {
+    for name in [
+        "deeper.engine.queue.duration",
+        "deeper.engine.gate.duration",
+        "deeper.engine.compute.duration",
+        "deeper.engine.batch.cost",
+    ] {
         assert!(metrics.iter().any(|(metric, _)| metric == name), "{name} is not among {metrics:?}");
     }
 }

@@ -15,7 +15,7 @@ use super::{Api, Watch, error_of, incomplete, trace};
 use crate::{
     route::ExampleOrder,
     state::{
-        Activity, Catalog, CatalogUpdate, ExampleKey, MatrixKey,
+        Activity, Catalog, CatalogUpdate, ExampleKey, MatrixKey, Viewer,
         gallery::{ExamplePage, PAGE_SIZE, PageRequest},
     },
 };
@@ -136,7 +136,8 @@ fn update(message: WatchActivityResponse) -> Result<CatalogUpdate> {
 
 /// By way of single updates, so that the order of the lists is the page's own.
 fn catalog(snapshot: ActivitySnapshot) -> Result<Catalog> {
-    let mut catalog = Catalog::default();
+    let viewer = snapshot.caller.map(|caller| Viewer { name: caller.name, may_change_all: caller.may_change_all });
+    let mut catalog = Catalog { viewer: viewer.unwrap_or_default(), ..Catalog::default() };
     for dataset in snapshot.datasets {
         catalog.apply(CatalogUpdate::Dataset(dataset.try_into()?));
     }
@@ -158,6 +159,7 @@ fn activity(operation: OperationActivity) -> Result<Activity> {
     Ok(Activity {
         name: operation.name,
         target: operation.target,
+        creator: operation.creator,
         done: operation.done,
         error: operation.error.map(error_from_rpc),
         progress,
@@ -173,11 +175,13 @@ mod tests {
     #[test]
     fn a_snapshot_is_read_whole_and_sorted_by_name() {
         let teachers = ["b", "a"].map(|id| (&testing::teacher(id, domain::ModelState::Ready)).into());
-        let snapshot = ActivitySnapshot { teachers: teachers.into(), ..Default::default() };
+        let caller = Some(raw::Caller { name: "ana".to_owned(), may_change_all: false });
+        let snapshot = ActivitySnapshot { teachers: teachers.into(), caller, ..Default::default() };
         let message = WatchActivityResponse { update: Some(Update::Snapshot(snapshot)) };
         let Ok(CatalogUpdate::Snapshot(catalog)) = update(message) else { panic!("it is a snapshot") };
         let ids: Vec<&str> = catalog.teachers.iter().map(|teacher| teacher.name.id()).collect();
         assert_eq!(ids, ["a", "b"]);
+        assert!(catalog.viewer.may_change("ana") && !catalog.viewer.may_change("ben"));
     }
 
     #[test]

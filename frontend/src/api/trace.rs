@@ -3,31 +3,33 @@
 
 use std::{cell::Cell, rc::Rc};
 
-/// The trace of the person's last click. Clones share it.
+/// The trace of the person's last click and the span that is the click itself. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Tracer {
-    trace: Rc<Cell<u128>>,
+    click: Rc<Cell<(u128, u64)>>,
     random: fn() -> u64,
 }
 
 impl Tracer {
     /// Begins with a trace for what the page asks before the first click. `random` answers any number.
     pub fn new(random: fn() -> u64) -> Self {
-        let tracer = Self { trace: Rc::default(), random };
+        let tracer = Self { click: Rc::default(), random };
         tracer.begin();
         tracer
     }
 
     /// A click or a key: what follows belongs to a new trace.
     pub fn begin(&self) {
-        let id = u128::from((self.random)()) << 64 | u128::from((self.random)());
+        let trace = u128::from((self.random)()) << 64 | u128::from((self.random)());
         // All zeros would be invalid.
-        self.trace.set(id.max(1));
+        self.click.set((trace.max(1), (self.random)().max(1)));
     }
 
-    /// The value of the header: version, trace, a new span, sampled.
+    /// The value of the header: version, trace, the click's span, sampled. All that follows from a click has
+    /// the same.
     pub fn traceparent(&self) -> String {
-        format!("00-{:032x}-{:016x}-01", self.trace.get(), (self.random)().max(1))
+        let (trace, span) = self.click.get();
+        format!("00-{trace:032x}-{span:016x}-01")
     }
 }
 
@@ -60,6 +62,18 @@ mod tests {
         let tracer = Tracer::new(|| 0xab);
         assert_eq!(tracer.traceparent(), "00-00000000000000ab00000000000000ab-00000000000000ab-01");
         assert!(Tracer::new(|| 0).traceparent().contains("1-0000000000000001-01"), "zeros are invalid");
+    }
+
+    #[test]
+    fn what_follows_from_a_click_has_its_span_and_the_next_click_another_trace() {
+        thread_local!(static NEXT: Cell<u64> = const { Cell::new(0) });
+        let tracer = Tracer::new(|| NEXT.with(|next| next.replace(next.get() + 1)));
+        let first = tracer.traceparent();
+        assert_eq!(tracer.clone().traceparent(), first);
+        tracer.begin();
+        let second = tracer.traceparent();
+        assert_ne!(second[3..35], first[3..35]);
+        assert_ne!(second[36..52], first[36..52]);
     }
 
     #[test]

@@ -58,7 +58,8 @@ pub(super) fn Middle(props: &MiddleProps) -> Html {
                 </header>
                 <div class="card-body">
                     <TrainingCard kind={ModelKind::Autoencoder} name={autoencoder.display_name.clone()}
-                        state={autoencoder.state.clone()} activity={props.activity.clone()}
+                        state={autoencoder.state.clone()} viewer={state.catalog.viewer.clone()}
+                        creator={autoencoder.creator.clone()} activity={props.activity.clone()}
                         on_cancel={on.cancel_operation.clone()} {on_again} />
                     <Empty title="Here an image will be explained" text="A thousand images like it, drawn around it in latent space, and what the teacher says to each." />
                 </div>

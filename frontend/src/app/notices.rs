@@ -29,7 +29,8 @@ pub(super) struct NoticesProps {
 pub(super) fn Notices(props: &NoticesProps) -> Html {
     html! {
         <div class="notices">
-            if props.connection == Connection::Lost {
+            // A server that refuses this page is no server that is gone.
+            if props.connection == Connection::Lost && props.problem.is_none() {
                 <Notice tone={Tone::Warn} title="The server does not answer."
                     text="See that it runs. What is on the page stays, and the page goes on by itself as soon as the server is back." />
             }

@@ -75,7 +75,9 @@ pub fn ModelsDialog(props: &ModelsDialogProps) -> Html {
 
 fn teacher_row(props: &ModelsDialogProps, teacher: &Rc<Teacher>) -> Html {
     let in_use = props.teacher.as_ref().is_some_and(|used| used.name == teacher.name);
-    let note = accuracy(teacher).map(|share| format!("{share} right")).unwrap_or_default();
+    let viewer = &props.catalog.viewer;
+    let note = accuracy(teacher).map(|share| format!("{share} right"));
+    let note = with_creator(note, viewer.other(&teacher.creator));
     let again = {
         let (on_again, teacher) = (props.on_teacher_again.clone(), teacher.clone());
         Callback::from(move |()| on_again.emit(teacher.clone()))
@@ -85,6 +87,7 @@ fn teacher_row(props: &ModelsDialogProps, teacher: &Rc<Teacher>) -> Html {
             { choice("teacher-in-use", &teacher.name, &teacher.display_name, &note, in_use, &props.on_teacher) }
             if is_in_the_making(&teacher.state, teacher.accuracy.is_none()) {
                 <TrainingCard kind={ModelKind::Teacher} name={teacher.display_name.clone()} state={teacher.state.clone()}
+                    viewer={viewer.clone()} creator={teacher.creator.clone()}
                     activity={props.catalog.activity(&teacher.name, &teacher.operation).cloned()}
                     on_cancel={props.on_cancel.clone()} on_again={again} />
             }
@@ -98,7 +101,9 @@ fn teacher_row(props: &ModelsDialogProps, teacher: &Rc<Teacher>) -> Html {
 
 fn autoencoder_row(props: &ModelsDialogProps, autoencoder: &Rc<Autoencoder>) -> Html {
     let in_use = props.autoencoder.as_ref().is_some_and(|used| used.name == autoencoder.name);
+    let viewer = &props.catalog.viewer;
     let note = format!("{} dimensions", autoencoder.recipe.latent_dimension_count);
+    let note = with_creator(Some(note), viewer.other(&autoencoder.creator));
     let again = {
         let (on_again, autoencoder) = (props.on_autoencoder_again.clone(), autoencoder.clone());
         Callback::from(move |()| on_again.emit(autoencoder.clone()))
@@ -108,18 +113,20 @@ fn autoencoder_row(props: &ModelsDialogProps, autoencoder: &Rc<Autoencoder>) -> 
         Callback::from(move |_: MouseEvent| on_delete.emit(name.clone()))
     };
     let is_made = autoencoder.state != ModelState::Training;
+    let can_go = is_made && !in_use && viewer.may_change(&autoencoder.creator);
     html! {
         <article key={autoencoder.name.to_string()} class="model">
             { choice("autoencoder-in-use", &autoencoder.name, &autoencoder.display_name, &note, in_use, &props.on_autoencoder) }
             if is_in_the_making(&autoencoder.state, false) {
                 <TrainingCard kind={ModelKind::Autoencoder} name={autoencoder.display_name.clone()} state={autoencoder.state.clone()}
+                    viewer={viewer.clone()} creator={autoencoder.creator.clone()}
                     activity={props.catalog.activity(&autoencoder.name, &autoencoder.operation).cloned()}
                     on_cancel={props.on_cancel.clone()} on_again={again} />
             }
             <details class="about">
                 <summary>{ "About it" }</summary>
                 <AutoencoderCard autoencoder={autoencoder.clone()} dataset={props.catalog.dataset(&autoencoder.recipe.dataset).cloned()} />
-                if is_made && !in_use {
+                if can_go {
                     <button class="link" type="button" onclick={on_delete}>{ "Delete it with its weights" }</button>
                 }
             </details>
@@ -129,6 +136,12 @@ fn autoencoder_row(props: &ModelsDialogProps, autoencoder: &Rc<Autoencoder>) -> 
 
 fn is_in_the_making(state: &ModelState, waits_for_evaluation: bool) -> bool {
     *state != ModelState::Ready || waits_for_evaluation
+}
+
+/// `97.55 % right · by ben`: who made it is said where it was somebody else.
+fn with_creator(note: Option<String>, creator: Option<&str>) -> String {
+    let parts: Vec<String> = note.into_iter().chain(creator.map(|creator| format!("by {creator}"))).collect();
+    parts.join(" \u{b7} ")
 }
 
 /// A radio button with the model's name.
@@ -147,5 +160,18 @@ fn choice(
             <b>{ display_name.to_owned() }</b>
             <span class="quiet tabular">{ note.to_owned() }</span>
         </label>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_a_model_is_stands_beside_it_where_it_is_anothers() {
+        let note = |text: &str| Some(text.to_owned());
+        assert_eq!(with_creator(note("10 dimensions"), Some("ben")), "10 dimensions \u{b7} by ben");
+        assert_eq!(with_creator(None, Some("ben")), "by ben");
+        assert_eq!(with_creator(note("10 dimensions"), None), "10 dimensions");
     }
 }

@@ -3,7 +3,7 @@
 use domain::Error;
 use yew::AttrValue;
 
-use super::notice::Tone;
+use super::{format::duration, notice::Tone};
 
 /// What the page calls the server it came from, where a service is named.
 pub const SERVER: &str = "Deeper";
@@ -79,8 +79,18 @@ impl Problem {
                 "Use a smaller learning rate or a larger L2 penalty.",
                 false,
             ),
+            Error::PermissionDenied { reason: "NOT_THE_CREATOR", .. } => Self::new(
+                "This is not yours to change.",
+                "Ask whoever made it, or an administrator, or make one of your own.",
+                false,
+            ),
+            Error::PermissionDenied { reason: "GATEWAY_NOT_TRUSTED", .. } => Self::new(
+                "The server does not trust who told it your name.",
+                "Open this page at its usual address; if it is, whoever runs the server can help.",
+                false,
+            ),
             Error::PermissionDenied { description, .. } => {
-                Self::new("This is not yours to change.", sentence(description), false)
+                Self::new("The server does not allow this.", sentence(description), false)
             }
             Error::Unauthenticated => {
                 Self::new("The server does not know this key.", "Sign in again, or ask for another key.", false)
@@ -90,7 +100,11 @@ impl Problem {
                 "Wait for one to end, or stop one.",
                 true,
             ),
-            Error::QueueFull { .. } => Self::new("The server is busy.", "Try again in a few seconds.", true),
+            Error::QueueFull { retry_after_ms, .. } => Self::new(
+                "Every place is taken at the moment.",
+                format!("Try again in {}.", duration(retry_after_ms.div_ceil(1_000) as f64)),
+                true,
+            ),
             Error::ModelNotReady { description, .. } => {
                 Self::new(format!("A model is not ready: {description}."), "It starts by itself; try again soon.", true)
             }
@@ -145,6 +159,33 @@ mod tests {
         let resource = "datasets/mnist/examples/train-99".to_owned();
         let problem = Problem::from_error(&Error::NotFound { kind: "EXAMPLE", resource });
         assert_eq!((&*problem.what, &*problem.remedy), ("There is no example train-99.", "Choose another image."));
+    }
+
+    #[test]
+    fn what_is_anothers_and_what_is_too_much_is_told_in_words_for_a_person() {
+        let denied = |reason| Error::PermissionDenied {
+            reason,
+            subject: "teachers/t".to_owned(),
+            description: "teachers/t is ben's: only they and admins may delete it".to_owned(),
+        };
+        let busy = Error::QueueFull { engine: "explanations".to_owned(), retry_after_ms: 2_000 };
+        let (creator, what) = ("ana".to_owned(), "explanations".to_owned());
+        let quota = Error::QuotaExceeded { creator, what, limit: 16, retry_after_ms: 5_000 };
+        let cases = [
+            (denied("NOT_THE_CREATOR"), "This is not yours to change.", false),
+            (denied("GATEWAY_NOT_TRUSTED"), "The server does not trust who told it your name.", false),
+            (Error::Unauthenticated, "The server does not know this key.", false),
+            (quota, "You have 16 explanations under way, as many as one person may.", true),
+            (busy, "Every place is taken at the moment.", true),
+        ];
+        for (error, what, can_retry) in cases {
+            let problem = Problem::from_error(&error);
+            assert_eq!((&*problem.what, problem.can_retry), (what, can_retry));
+            assert!(!problem.remedy.is_empty());
+            for word in ["teachers/", "x-deeper", "_"] {
+                assert!(!problem.remedy.contains(word) && !problem.what.contains(word), "{problem:?}");
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
         progress_line::ProgressLine,
     },
     plots::loss_curve::LossCurve,
-    state::Activity,
+    state::{Activity, Viewer},
 };
 
 /// What is made.
@@ -55,6 +55,10 @@ pub struct TrainingCardProps {
     pub state: ModelState,
     /// What is making it, as far as the page knows.
     pub activity: Option<Rc<Activity>>,
+    /// Who looks at it: only they can stop it and start it again whose it is.
+    pub viewer: Viewer,
+    /// Who asked for the model.
+    pub creator: AttrValue,
     /// Cancel was pressed; the operation's name.
     pub on_cancel: Callback<String>,
     /// Start again was pressed.
@@ -66,10 +70,12 @@ pub struct TrainingCardProps {
 pub fn TrainingCard(props: &TrainingCardProps) -> Html {
     let noun = props.kind.noun();
     if let ModelState::Failed(reason) = &props.state {
-        let text = words::failure(reason);
+        let is_mine = props.viewer.may_change(&props.creator);
+        let text = if is_mine { words::failure(reason) } else { words::failure_of_another(reason, &props.creator) };
+        let action = is_mine.then(|| AttrValue::from("Start again"));
         return html! {
-            <Notice tone={Tone::Bad} title={format!("The {noun} {} has no weights.", props.name)} {text}
-                action={AttrValue::from("Start again")} on_action={props.on_again.clone()} />
+            <Notice tone={Tone::Bad} title={format!("The {noun} {} has no weights.", props.name)} {text} {action}
+                on_action={props.on_again.clone()} />
         };
     }
     let Some(activity) = props.activity.as_ref().filter(|activity| activity.progress.is_some()) else {
@@ -85,7 +91,7 @@ pub fn TrainingCard(props: &TrainingCardProps) -> Html {
         <div class="training" data-phase={words::phase_id(progress.phase)}>
             <div class="spread">
                 <h3>{ words::title(props.kind, progress.phase) }{ " " }<b>{ props.name.clone() }</b></h3>
-                if !activity.done {
+                if !activity.done && props.viewer.may_change(&activity.creator) {
                     <button class="button" type="button" onclick={on_cancel}>{ "Cancel" }</button>
                 }
             </div>

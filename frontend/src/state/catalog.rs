@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use domain::{Autoencoder, Dataset, Error, LossPoint, ModelState, Progress, ResourceName, Teacher, TrainingPhase};
 
+use super::viewer::Viewer;
 use crate::components::shared::Shared;
 
 /// A training or an evaluation as the page shows it.
@@ -13,6 +14,8 @@ pub struct Activity {
     pub name: String,
     /// The model that is made: `teachers/{t}` or `autoencoders/{a}`.
     pub target: String,
+    /// Who asked for it.
+    pub creator: String,
     /// Whether it has ended.
     pub done: bool,
     /// How it ended, unless well.
@@ -51,6 +54,8 @@ pub struct Catalog {
     pub autoencoders: Vec<Rc<Autoencoder>>,
     /// Operations that run or ended a short while ago.
     pub operations: Vec<Rc<Activity>>,
+    /// Who looks at it.
+    pub viewer: Viewer,
 }
 
 /// Most operations kept: the newest, those that still run first of all.

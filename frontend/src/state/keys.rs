@@ -80,10 +80,12 @@ pub struct ExplanationRequest {
     pub neighborhood: NeighborhoodSpec,
     /// What the student is asked to be.
     pub student: StudentSpec,
+    /// Whose it is, where people are told apart: nobody ends another one's.
+    pub mark: Option<String>,
 }
 
 impl ExplanationRequest {
-    /// The `{x}` of its explanation: the same for the same request, so that clicking back finds what is
+    /// The `{x}` of its explanation: the same for the same request of the same person, so that clicking back finds what is
     /// there already.
     pub fn id(&self) -> String {
         let text = format!("{self:?}");

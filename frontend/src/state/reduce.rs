@@ -123,6 +123,7 @@ fn settle(state: &mut AppState) {
             instance,
             neighborhood: (*state.neighborhood).clone(),
             student: (*state.student_spec).clone(),
+            mark: state.catalog.viewer.mark().map(str::to_owned),
         });
     }
 }

@@ -67,8 +67,8 @@ pub(crate) fn autoencoder(id: &str, state: ModelState) -> Autoencoder {
 }
 
 pub(crate) fn activity(name: &str, target: &str, done: bool) -> Activity {
-    let (name, target) = (name.to_owned(), target.to_owned());
-    Activity { name, target, done, error: None, progress: None, curve: Shared::default() }
+    let (name, target, creator) = (name.to_owned(), target.to_owned(), "anonymous".to_owned());
+    Activity { name, target, creator, done, error: None, progress: None, curve: Shared::default() }
 }
 
 pub(crate) fn soft_labels(probabilities: &[f64]) -> SoftLabels {
@@ -97,6 +97,7 @@ pub(crate) fn explanation_request() -> ExplanationRequest {
         instance: Instance::Example(example(1, 0, &[1.0]).name),
         neighborhood: NeighborhoodSpec::default(),
         student: StudentSpec::default(),
+        mark: None,
     }
 }
 

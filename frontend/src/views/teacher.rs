@@ -24,7 +24,7 @@ use crate::{
         training_card::{ModelKind, TrainingCard},
     },
     plots::confusion_matrix::{ConfusionMatrixPlot, MatrixSelection, Measure, sentence},
-    state::{Activity, Connection},
+    state::{Activity, Connection, Viewer},
 };
 
 /// What the view shows and where its wishes go.
@@ -36,6 +36,8 @@ pub struct TeacherViewProps {
     pub connection: Connection,
     /// The teacher in use.
     pub teacher: Option<Rc<Teacher>>,
+    /// Who looks at it.
+    pub viewer: Viewer,
     /// What it is judged on.
     pub dataset: Option<Rc<Dataset>>,
     /// What is making it.
@@ -87,6 +89,7 @@ pub fn TeacherView(props: &TeacherViewProps) -> Html {
         (Some(teacher), None) if teacher.state != ModelState::Ready || teacher.accuracy.is_none() => html! {
             <>
                 <TrainingCard kind={ModelKind::Teacher} name={teacher.display_name.clone()} state={teacher.state.clone()}
+                    viewer={props.viewer.clone()} creator={teacher.creator.clone()}
                     activity={props.activity.clone()} on_cancel={props.on_cancel.clone()} on_again={props.on_again.clone()} />
                 <Empty title="Here its errors will appear" text={prospect(teacher, props.dataset.as_deref())} />
             </>

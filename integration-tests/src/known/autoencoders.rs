@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::{AutoencoderRecipe, Error, ImageBatch, ImageShape, Latent, Progress, ResourceName, Result, TrainingPhase};
+use domain::{AutoencoderRecipe, Error, ImageBatch, ImageShape, Latent, Progress, ResourceName, Result};
 use runtime::{
     engine::QueueConfig,
     gate::Gate,
@@ -135,27 +135,12 @@ impl Models for KnownAutoencoders {
         cancellation: CancellationToken,
     ) -> Result<LongTask<Progress, Trained>> {
         let trained = Arc::clone(&self.trained);
-        self.trainings.start("train", cancellation, queued(recipe.epoch_count), move |context| {
+        self.trainings.start("train", cancellation, Progress::queued(recipe.epoch_count), move |context| {
             let known = KnownAutoencoder::of(recipe.latent_dimension_count)
                 .ok_or_else(|| Error::invalid("recipe.latent_dimension_count", "is not one of a known autoencoder"))?;
             super::teachers::train(recipe.seed, recipe.epoch_count, context)?;
             lock(&trained).insert(name, known);
             Ok(Trained { digest: format!("{:0>64}", format!("{known:?}").to_lowercase()), loss: 12.5 })
         })
-    }
-}
-
-fn queued(epoch_count: u32) -> Progress {
-    Progress {
-        phase: TrainingPhase::Queued,
-        epoch: 0,
-        epoch_count,
-        step: 0,
-        step_count: 0,
-        loss: 0.0,
-        accuracy: 0.0,
-        images_per_second: 0.0,
-        remaining_seconds: 0.0,
-        loss_curve: Vec::new(),
     }
 }

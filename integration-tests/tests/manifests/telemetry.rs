@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use integration_tests::listed::Listed;
 use serde_json::Value;
 
 use crate::rendered::{list, name_of, rendered, root, yaml};
@@ -13,50 +14,17 @@ use crate::rendered::{list, name_of, rendered, root, yaml};
 /// Prefixes of our metrics as Prometheus has them.
 const OURS: [&str; 2] = ["deeper_", "rpc_"];
 
-/// Every metric's name in the sources of the services: the first argument of an instrument's builder.
-fn emitted() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut folders = vec![root().join("crates"), root().join("services")];
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") {
-                let text = fs::read_to_string(path).unwrap();
-                let literals = text.split('"').skip(1).step_by(2);
-                let is_name = |text: &&str| text.starts_with("deeper.") || text.starts_with("rpc.");
-                names.extend(literals.filter(is_name).map(str::to_owned));
-            }
-        }
-    }
-    names
-}
-
-/// What Prometheus makes of a metric's name, unit and kind.
-fn in_prometheus(name: &str) -> Vec<String> {
-    let base = name.replace('.', "_");
-    let seconds = format!("{base}_seconds");
-    let of_histogram = |base: &str| ["bucket", "count", "sum"].map(|part| format!("{base}_{part}"));
-    let mut names = vec![base.clone(), format!("{base}_total"), format!("{base}_bytes"), seconds.clone()];
-    names.extend(of_histogram(&base));
-    names.extend(of_histogram(&seconds));
-    names
-}
-
 /// The metrics of ours in an expression.
 fn metrics_of(expression: &str) -> Vec<String> {
     let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| OURS.iter().any(|prefix| word.starts_with(prefix))).map(str::to_owned).collect()
 }
 
-/// Labels of ours that are no metrics: attributes, with their dots turned.
-fn is_label(word: &str) -> bool {
-    ["rpc_method", "rpc_system_name", "rpc_response_status_code"].contains(&word)
-}
-
+/// What is listed is what the code emits: `--test telemetry` holds them together.
 fn assert_emitted(place: &str, expression: &str) {
-    let known: BTreeSet<String> = emitted().iter().flat_map(|name| in_prometheus(name)).collect();
-    for metric in metrics_of(expression).into_iter().filter(|word| !is_label(word)) {
+    let listed = Listed::read();
+    let (known, labels) = (listed.in_prometheus(), listed.labels());
+    for metric in metrics_of(expression).into_iter().filter(|word| !labels.contains(word)) {
         assert!(known.contains(&metric), "{place} looks at {metric}, which the code does not emit");
     }
 }

@@ -19,6 +19,8 @@ pub const ANONYMOUS: &str = "anonymous";
 pub const USER_HEADER: &str = "x-deeper-user";
 /// Longest name of a user.
 const MAX_NAME_LENGTH: usize = 128;
+/// Largest limit that is counted over all replicas: one look at the store for each, at worst.
+pub const MAX_SHARED_LIMIT: u32 = 64;
 /// When to come back for another explanation or training.
 const QUOTA_RETRY_MS: u64 = 5_000;
 
@@ -55,7 +57,8 @@ pub struct Callers {
 /// What one creator may have under way at once. Admins have no limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Explanations that run or wait, on each replica.
+    /// Explanations that run or wait: on all replicas together where they share a store and this is at most
+    /// [`MAX_SHARED_LIMIT`]; on each of them otherwise, and while the store does not answer.
     pub explanations: u32,
     /// Trainings that run or wait.
     pub trainings: u32,
@@ -100,8 +103,13 @@ impl Caller {
         if self.role == Role::Admin || under_way < limit as usize {
             return Ok(());
         }
+        Err(self.over_quota(what, limit))
+    }
+
+    /// So many of `what` are under way for this caller, and there may be no more.
+    pub fn over_quota(&self, what: &str, limit: u32) -> Error {
         let (creator, what) = (self.name.clone(), what.to_owned());
-        Err(Error::QuotaExceeded { creator, what, limit, retry_after_ms: QUOTA_RETRY_MS })
+        Error::QuotaExceeded { creator, what, limit, retry_after_ms: QUOTA_RETRY_MS }
     }
 
     /// The context of work that is done for a creator and outlives every call: engines take turns between

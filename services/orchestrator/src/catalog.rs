@@ -19,8 +19,6 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-#[cfg(test)]
-pub(crate) use self::creation::queued;
 pub use self::{
     creation::{NewAutoencoder, NewTeacher, check_identity},
     evaluation::{Evaluation, ExampleFilter, ExampleOrder},

@@ -1,7 +1,7 @@
 //! How an explanation is computed: encode, then generate, label and distill in a pipeline, so that a first,
 //! rough student is there after the first chunk and better ones follow.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use domain::{
     Error, Image, Label, NeighborhoodSpec, ResourceName, Result, Stage, Student, StudentSpec,
@@ -19,6 +19,7 @@ use crate::{
         memory::Memory,
         neighborhood::{Chunk, Neighborhood},
     },
+    measured::{self, Pieces},
     ports::{DistillationAnswer, DistillationConfig, LabeledChunk, Models, NeighborChunk},
 };
 
@@ -86,7 +87,7 @@ pub async fn explain(
     progress: &watch::Sender<Snapshot>,
 ) -> Result<()> {
     let encode = persist(|| encode_instance(models, &question.teacher, &question.autoencoder, &question.image));
-    let instance = memory.instance(question.into(), encode).await?;
+    let instance = memory.instance(question.into(), measured::whole(measured::Stage::Encoding, encode)).await?;
     question.neighborhood.validate(Some(instance.latent.dimension_count()))?;
     progress.send_modify(|snapshot| {
         snapshot.stage = Stage::Labeling;
@@ -97,12 +98,15 @@ pub async fn explain(
     let wanted = question.neighborhood.neighbor_count;
     if chosen::chooses(&question.student_spec, wanted) {
         label_neighbors(models, question, known, progress, None).await?;
-        distill_chosen(models, question, &instance, progress).await?;
+        let distill = distill_chosen(models, question, &instance, progress);
+        measured::whole(measured::Stage::Fitting, distill).await?;
     } else {
         let distillation = models.students.distill(distillation_config(question, &instance)).await?;
         let label = label_neighbors(models, question, known, progress, Some(distillation.chunks));
+        let label = async { label.await.map(|()| Instant::now()) };
         let distill = follow_students(distillation.answers, question, wanted, progress);
-        tokio::try_join!(label, distill)?;
+        let (labeled_at, ()) = tokio::try_join!(label, distill)?;
+        measured::stage_took(measured::Stage::Fitting, labeled_at.elapsed());
     }
 
     progress.send_modify(|snapshot| snapshot.stage = Stage::Complete);
@@ -157,12 +161,18 @@ async fn label_neighbors(
         accept(chunk.clone(), wanted, progress, &chunks).await;
     }
     if known.len() < wanted {
-        let unlabeled = unlabeled_neighbors(models, question, known.len()).await?;
-        let labeled = unlabeled.map_ok(|chunk| label_chunk(models, &question.teacher, chunk));
+        let (generating, labeling) = (Pieces::of(measured::Stage::Generating), Pieces::of(measured::Stage::Labeling));
+        let unlabeled = generating.time(unlabeled_neighbors(models, question, known.len())).await?;
+        let labeled = generating.of_stream(unlabeled).map_ok(|chunk| {
+            let labeling = labeling.clone();
+            async move { labeling.time(label_chunk(models, &question.teacher, chunk)).await }
+        });
         let mut labeled = labeled.try_buffered(CALLS_IN_FLIGHT);
         while let Some(chunk) = labeled.try_next().await? {
             accept(chunk, wanted, progress, &chunks).await;
         }
+        generating.passed();
+        labeling.passed();
     }
     let (count, degenerate) = {
         let snapshot = progress.borrow();

@@ -11,6 +11,7 @@ pub mod neighborhood;
 mod outcomes;
 pub mod questions;
 pub mod runs;
+mod shares;
 mod students;
 
 use std::{
@@ -21,6 +22,11 @@ use std::{
 use domain::{Error, Explanation, ExplanationState, ResourceName, Result};
 use prost::Message;
 use proto::raw::deeper::explanation::v1 as raw;
+use runtime::{
+    call::Context,
+    gate::Gate,
+    places::{Place, Places},
+};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -29,9 +35,14 @@ pub use looks::{DecodedImage, Interpolation};
 pub use questions::{NewExplanation, Resolved};
 pub use students::{MadeStudent, StudentUpdate};
 
-use self::{memory::Memory, runs::Runs};
+use self::{
+    memory::{Held, Memory, holding},
+    runs::Runs,
+};
 use crate::{
     caller::{ANONYMOUS, Caller, Limits},
+    explain::Question,
+    measured::ExplanationUnderWay,
     ports::{Board, Catalog, Documents, Models},
 };
 
@@ -48,7 +59,8 @@ const MAX_ATTEMPTS: usize = 5;
 /// again when they are asked for.
 const MAX_LIVE_COUNT: usize = 128;
 
-/// Explanations that may run or wait at once; more are answered QUEUE_FULL.
+/// Explanations that may run or wait at once in this process. One more is answered QUEUE_FULL, and so is whoever
+/// asks for one and has three for each that may still come: alone 48.
 const MAX_RUNNING_COUNT: usize = 64;
 
 /// All explanations. Cheap to clone.
@@ -61,6 +73,10 @@ pub struct Explanations {
     board: Arc<dyn Board>,
     limits: Limits,
     runs: Runs,
+    /// One for each that runs or waits, taken by whoever asks for it.
+    places: Places,
+    /// Uploads are decoded one at a time, callers in turn: 384 of one caller may come at once.
+    decoding: Gate,
     tasks: TaskTracker,
     /// In order of creation. Written by `create`, `revive` and `delete`.
     live: Arc<Mutex<Vec<Arc<Live>>>>,
@@ -81,26 +97,29 @@ impl Explanations {
     ) -> Self {
         let runs = Runs::new(models.clone(), memory.clone(), tasks.clone());
         let (live, creating) = (Arc::default(), Arc::default());
-        Self { models, memory, catalog, documents, board, limits, runs, tasks, live, creating }
+        let places = Places::new(MAX_RUNNING_COUNT);
+        let decoding = Gate::new();
+        Self { models, memory, catalog, documents, board, limits, runs, places, decoding, tasks, live, creating }
     }
 
     /// Begins an explanation, or finds the one that the same request id began.
     pub async fn create(&self, caller: &Caller, new: NewExplanation, now: i64) -> Result<Arc<Live>> {
+        let seat = self.seat_of(caller).await;
         let _one_at_a_time = self.creating.lock().await;
-        if let Some(earlier) = self.find_request(&new).await? {
+        if let Some(earlier) = self.find_request(caller, &new).await? {
             return self.get(&earlier).await;
         }
         let (explanation, question) = self.question(caller, &new, now).await?;
-        self.check_capacity()?;
-        caller.check_quota("explanations", self.under_way(&caller.name), self.limits.explanations)?;
+        let place = self.place()?;
+        let share = self.check_share(caller, seat)?;
         // Noted first: the same request at another replica finds it, or at least the name that is taken.
         let is_first = match &new.request_id {
             Some(request_id) => {
                 let record = format!("{}\n{}", explanation.name, new.fingerprint).into_bytes();
-                let is_first = self.documents.create(&request_path(request_id), record.clone()).await?;
+                let is_first = self.documents.create(&request_path(caller, request_id), record.clone()).await?;
                 if !is_first {
                     // Its explanation was deleted since, or is being made at this moment.
-                    self.documents.put(&request_path(request_id), record).await?;
+                    self.documents.put(&request_path(caller, request_id), record).await?;
                 }
                 is_first
             }
@@ -108,13 +127,13 @@ impl Explanations {
         };
         let document = raw::Explanation::from(&explanation).encode_to_vec();
         if self.documents.create(explanation.name.as_str(), document.clone()).await? {
-            return Ok(self.begin(explanation, document, question));
+            return Ok(self.begin(explanation, document, question, place, share));
         }
         if !is_first {
             return self.get(&explanation.name).await;
         }
         if let Some(request_id) = &new.request_id {
-            self.documents.delete(&request_path(request_id)).await?;
+            self.documents.delete(&request_path(caller, request_id)).await?;
         }
         Err(Error::AlreadyExists { kind: "EXPLANATION", resource: explanation.name.to_string() })
     }
@@ -131,11 +150,11 @@ impl Explanations {
             return Ok(self.find_live(name).unwrap_or_else(|| self.keep(Live::ended(explanation))));
         }
         let question = self.question_again(&explanation).await?;
-        self.check_capacity()?;
+        let place = self.place()?;
         if self.documents.get(name.as_str()).await?.is_none() {
             return Err(not_found(name));
         }
-        Ok(self.find_live(name).unwrap_or_else(|| self.begin(explanation, document, question)))
+        Ok(self.find_live(name).unwrap_or_else(|| self.begin(explanation, document, question, place, None)))
     }
 
     /// All explanations, newest first, as they were asked for or are now.
@@ -240,24 +259,26 @@ impl Explanations {
         }
     }
 
-    /// Explanations of this creator that run or wait in this process.
-    fn under_way(&self, creator: &str) -> usize {
-        let is_counted = |live: &&Arc<Live>| {
-            let current = live.current();
-            !current.is_done() && current.creator == creator
-        };
-        self.lock_live().iter().filter(is_counted).count()
-    }
-
-    /// `document` is what is on record of it.
-    fn begin(&self, explanation: Explanation, document: Vec<u8>, question: crate::explain::Question) -> Arc<Live> {
-        let context = Caller::context_of(&explanation.creator);
+    /// `document` is what is on record of it. The work queues under the name of whoever asks, who need not be its
+    /// creator: looking at another one's explanation takes nothing of theirs.
+    fn begin(
+        &self,
+        explanation: Explanation,
+        document: Vec<u8>,
+        question: Question,
+        place: Place,
+        share: Option<Held>,
+    ) -> Arc<Live> {
+        let context = Context::current().unbounded();
         let live = self.keep(Live::begun(explanation, question.clone()));
         let (all, running) = (self.clone(), Arc::clone(&live));
         let span = tracing::info_span!(parent: None, "explanation", explanation.name = %live.name());
         runtime::telemetry::continue_trace(&span);
         let work = async move {
-            running.follow(all.runs.clone(), question).await;
+            let under_way = ExplanationUnderWay::begin();
+            holding(&share, running.follow(all.runs.clone(), question)).await;
+            under_way.ended(&running.current().state);
+            drop((place, share));
             if let Err(error) = all.record_end(&running, &document).await {
                 tracing::warn!(explanation.name = %running.name(), %error, "the end of an explanation was not stored");
             }
@@ -277,18 +298,16 @@ impl Explanations {
         new
     }
 
-    fn check_capacity(&self) -> Result<()> {
-        let running = self.lock_live().iter().filter(|live| !live.current().is_done()).count();
-        if running < MAX_RUNNING_COUNT {
-            return Ok(());
-        }
-        Err(Error::QueueFull { engine: "explanations".into(), retry_after_ms: 2_000 })
+    /// A place for whoever this is done for.
+    fn place(&self) -> Result<Place> {
+        let full = || Error::QueueFull { engine: "explanations".into(), retry_after_ms: 2_000 };
+        self.places.take(&Context::current().caller).ok_or_else(full)
     }
 
     /// The explanation that the same request id began, unless it was deleted since.
-    async fn find_request(&self, new: &NewExplanation) -> Result<Option<ResourceName>> {
+    async fn find_request(&self, caller: &Caller, new: &NewExplanation) -> Result<Option<ResourceName>> {
         let Some(request_id) = &new.request_id else { return Ok(None) };
-        let found = self.documents.get(&request_path(request_id)).await?;
+        let found = self.documents.get(&request_path(caller, request_id)).await?;
         let record = found.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let Some((name, fingerprint)) = record.split_once('\n') else { return Ok(None) };
         let name = ResourceName::parse(name, ResourceName::EXPLANATION).map_err(Error::unexpected)?;
@@ -310,8 +329,13 @@ impl Explanations {
     }
 }
 
-fn request_path(request_id: &str) -> String {
-    format!("requests/{request_id}")
+/// Each creator's requests are their own: a UUID that somebody else used tells nothing.
+fn request_path(caller: &Caller, request_id: &str) -> String {
+    if caller.name == ANONYMOUS {
+        return format!("requests/{request_id}");
+    }
+    let creator = blake3::hash(caller.name.as_bytes()).to_hex();
+    format!("requests/{request_id}-{}", &creator[..16])
 }
 
 /// Whose a stored explanation is; one that cannot be read is nobody's in particular.

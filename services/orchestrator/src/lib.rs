@@ -13,6 +13,7 @@ pub mod explanations;
 pub mod grpc;
 pub mod hosts;
 pub mod library;
+mod measured;
 pub mod operations;
 pub mod ports;
 pub mod records;

@@ -3,7 +3,7 @@
 
 mod board;
 
-use artifacts::{Artifacts, Condition};
+use artifacts::{Artifacts, Condition, Presence};
 use async_trait::async_trait;
 use domain::{Autoencoder, Error, ResourceName, Result, Teacher};
 use prost::Message;
@@ -48,12 +48,16 @@ struct OperationRecord {
 }
 
 /// Records as documents under `catalog/`, and the replicas' board beside them, so that one listing has all.
-pub struct StoredRecords(Artifacts);
+pub struct StoredRecords {
+    artifacts: Artifacts,
+    /// The sign that this replica's process is there, while it has a heartbeat. Held over its making.
+    presence: tokio::sync::Mutex<Option<Presence>>,
+}
 
 impl StoredRecords {
     /// Uses this store.
     pub fn new(artifacts: Artifacts) -> Self {
-        Self(artifacts)
+        Self { artifacts, presence: tokio::sync::Mutex::default() }
     }
 
     async fn read<R, T>(&self, name: &ResourceName) -> Result<Option<T>>
@@ -62,7 +66,7 @@ impl StoredRecords {
         T: TryFrom<R, Error = Error>,
     {
         let path = path(name);
-        let document = match self.0.document(&path).await {
+        let document = match self.artifacts.document(&path).await {
             // The store has told it.
             Err(Error::FailedPrecondition { .. }) => return Ok(None),
             read => read?,
@@ -73,7 +77,7 @@ impl StoredRecords {
     }
 
     async fn write(&self, name: &ResourceName, record: &impl Message, condition: Condition) -> Result<()> {
-        self.0.put_document(&path(name), record.encode_to_vec(), condition).await.map(drop)
+        self.artifacts.put_document(&path(name), record.encode_to_vec(), condition).await.map(drop)
     }
 
     async fn create(&self, kind: &'static str, name: &ResourceName, record: &impl Message) -> Result<()> {
@@ -88,7 +92,7 @@ impl StoredRecords {
 impl Records for StoredRecords {
     async fn listing(&self) -> Result<Listing> {
         let mut listing = Listing::default();
-        for (path, stamp) in self.0.document_stamps(FOLDER).await? {
+        for (path, stamp) in self.artifacts.document_stamps(FOLDER).await? {
             let Some(name) = path.strip_prefix(FOLDER).and_then(|path| path.strip_prefix('/')) else { continue };
             sort_in(&mut listing, name, Stamp(stamp.to_string()));
         }
@@ -128,7 +132,7 @@ impl Records for StoredRecords {
     }
 
     async fn delete(&self, name: &ResourceName) -> Result<()> {
-        self.0.delete_document(&path(name)).await
+        self.artifacts.delete_document(&path(name)).await
     }
 }
 

@@ -21,6 +21,8 @@
 //!
 //! - A heartbeat is judged by its observer's own clock: a replica is dead when its heartbeat has not *changed*
 //!   for [`Timing::dead`] of watching, or is not there. No two clocks are compared.
+//! - In a folder a process that beats also holds a lock. One that can be taken proves that the process was
+//!   killed: then nobody waits. One that cannot proves nothing, and the heartbeat decides.
 //! - An owner whose last heartbeat is older than [`Timing::fence`] lets go of all that it owns, before anybody
 //!   may take it. A process that was stopped and wakes up later does so at its first look at the clock; what it
 //!   writes until then is what its successor writes, because trainings are seeded.
@@ -123,7 +125,8 @@ impl Replica {
     pub async fn claim(&self, operation: &ResourceName, from: Option<&str>) -> Result<bool> {
         self.state().claimed_at = Some(Instant::now());
         if self.silent_for().is_none_or(|silence| silence >= self.timing.beat / 2) {
-            self.beat().await?;
+            // Whoever owns something already is watched by `keep_alive`, which is not so patient.
+            self.beat(self.timing.dead()).await?;
         }
         self.board.claim(operation, &self.id, from).await
     }
@@ -146,6 +149,24 @@ impl Replica {
         self.state().heard.get(id).is_some_and(|(_, since)| since.elapsed() < self.timing.dead())
     }
 
+    /// Whether another replica is gone: its heartbeat says so, or, at once, the lock that its process held.
+    pub async fn is_dead(&self, id: &str) -> bool {
+        if !self.is_alive(id) {
+            return true;
+        }
+        match self.board.bury(id).await {
+            Ok(true) => {
+                self.state().heard.remove(id);
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                tracing::warn!(%error, "whether a replica has ended is seen by its heartbeat alone");
+                false
+            }
+        }
+    }
+
     /// Beats while anything is owned, until `shutdown`; then leaves, so that others need not wait. An owner
     /// that could not show its heartbeat loses all that it owns.
     pub async fn keep_alive(&self, operations: Operations, shutdown: CancellationToken) {
@@ -156,7 +177,7 @@ impl Replica {
             }
             let lingers = self.state().claimed_at.is_some_and(|at| at.elapsed() < self.timing.linger());
             if operations.owns_any() || lingers {
-                if let Err(error) = self.beat().await {
+                if let Err(error) = self.beat(self.timing.beat).await {
                     tracing::warn!(%error, "no heartbeat could be shown");
                 }
                 if operations.owns_any() && self.silent_for().is_none_or(|silence| silence > self.timing.fence()) {
@@ -178,14 +199,15 @@ impl Replica {
         }
     }
 
-    async fn beat(&self) -> Result<()> {
+    /// Shows a heartbeat, if it arrives in time.
+    async fn beat(&self, limit: Duration) -> Result<()> {
         let sent_at = Instant::now();
         let count = {
             let mut state = self.state();
             state.beat_count += 1;
             state.beat_count
         };
-        let arrived = tokio::time::timeout(self.timing.beat, self.board.beat(&self.id, count)).await;
+        let arrived = tokio::time::timeout(limit, self.board.beat(&self.id, count)).await;
         arrived.map_err(|_| Error::UpstreamUnavailable { service: "artifact store".to_owned() })??;
         let mut state = self.state();
         state.beaten_at = state.beaten_at.max(Some(sent_at));

@@ -1,8 +1,6 @@
 //! The face: a stream of labelled neighbors in, a stream of progress and ever better students out. It keeps
 //! nothing between calls. What a fit is stands in `distillation`.
 
-use std::sync::Arc;
-
 use domain::{Error, Image, ImageBatch, Label, Logits, Result, Student, StudentSpec, Violations};
 use proto::{
     fields::{required, required_from, under},
@@ -12,8 +10,8 @@ use proto::{
     },
     status::request_error,
 };
-use runtime::{call::Context, gate::Gate, status};
-use tokio::sync::{Semaphore, mpsc};
+use runtime::{call::Context, gate::Gate, places::Places, status};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, info_span};
@@ -23,8 +21,9 @@ use crate::{
     turn::Turn,
 };
 
-/// Distillations that may be open in one process; one more is answered `QueueFull`. Most wait for their
-/// teacher, and fits pass the gate one by one.
+/// Distillations that may be open in one process; one more is answered `QueueFull`, and so is a caller that has
+/// three for each place that is free: alone it gets 24. Most wait for their teacher, and fits pass the gate one
+/// by one, callers in turn.
 pub const MAX_OPEN_DISTILLATIONS: usize = 32;
 /// When to come back then.
 const RETRY_AFTER_MS: u64 = 1_000;
@@ -37,12 +36,12 @@ type Answers = mpsc::Sender<Result<DistillStudentResponse, Status>>;
 #[derive(Debug)]
 pub(crate) struct Face {
     gate: Gate,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 impl Face {
     pub(crate) fn new(gate: Gate) -> Self {
-        Self { gate, places: Arc::new(Semaphore::new(MAX_OPEN_DISTILLATIONS)) }
+        Self { gate, places: Places::new(MAX_OPEN_DISTILLATIONS) }
     }
 }
 
@@ -54,9 +53,9 @@ impl StudentService for Face {
         &self,
         request: Request<Streaming<DistillStudentRequest>>,
     ) -> Result<Response<Self::DistillStudentStream>, Status> {
-        let full = |_| Error::QueueFull { engine: "student".to_owned(), retry_after_ms: RETRY_AFTER_MS };
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(full).map_err(status::from_error)?;
         let context = Context::of(&request);
+        let full = || Error::QueueFull { engine: "student".to_owned(), retry_after_ms: RETRY_AFTER_MS };
+        let place = self.places.take(&context.caller).ok_or_else(full).map_err(status::from_error)?;
         let (answers, waiting) = mpsc::channel(WAITING_ANSWERS);
         let call = Call { gate: self.gate.clone(), context, answers };
         // The task ends with the call: its context is cancelled when the stream of answers is dropped.

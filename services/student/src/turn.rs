@@ -1,5 +1,5 @@
 //! A fit's turn at the process's compute: taken before it starts, and given up now and then while it goes
-//! on, so that an hour of epochs never keeps a teacher's batch waiting.
+//! on, so that an hour of epochs never keeps a teacher's batch waiting, nor another caller's fit.
 
 use std::time::{Duration, Instant};
 
@@ -41,9 +41,10 @@ impl<'a> Turn<'a> {
     }
 
     fn enter(&mut self) -> Result<()> {
+        let waiting = self.gate.enter_for(Priority::Interactive, &self.context.caller);
         while self.permit.is_none() {
             self.context.check()?;
-            self.permit = self.gate.enter_within(Priority::Interactive, PATIENCE);
+            self.permit = waiting.wait(PATIENCE);
         }
         self.since = Instant::now();
         Ok(())

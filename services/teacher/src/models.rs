@@ -14,7 +14,7 @@ use std::{
 use artifacts::Artifacts;
 use domain::{
     Attribution, AttributionMethod, AttributionSpec, Error, Image, ImageBatch, Label, Logits, Progress, ResourceName,
-    Result, TeacherRecipe, Temperature, TrainingPhase,
+    Result, TeacherRecipe, Temperature,
 };
 use runtime::{
     engine::QueueConfig,
@@ -156,18 +156,7 @@ impl Models {
         cancellation: CancellationToken,
     ) -> Result<LongTask<Progress, TrainedTeacher>> {
         let mark = TrainingMark::new(&self.training, &teacher);
-        let queued = Progress {
-            phase: TrainingPhase::Queued,
-            epoch: 0,
-            epoch_count: recipe.epoch_count,
-            step: 0,
-            step_count: 0,
-            loss: 0.0,
-            accuracy: 0.0,
-            images_per_second: 0.0,
-            remaining_seconds: 0.0,
-            loss_curve: Vec::new(),
-        };
+        let queued = Progress::queued(recipe.epoch_count);
         let workshop = Arc::clone(&self.workshop);
         let task = self.trainings.start(teacher.id(), cancellation, queued, {
             let teacher = teacher.clone();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use artifacts::{Artifacts, Slot};
 use async_trait::async_trait;
-use domain::{AutoencoderRecipe, Error, Progress, ResourceName, Result, TrainingPhase};
+use domain::{AutoencoderRecipe, Error, Progress, ResourceName, Result};
 use moka::future::Cache;
 use runtime::{
     engine::QueueConfig,
@@ -112,25 +112,10 @@ impl Models for StoredModels {
     ) -> Result<LongTask<Progress, Trained>> {
         let (stored, runtime) = (self.clone(), Handle::current());
         let label = format!("train {}", name.id());
-        self.trainings.start(&label, cancellation, queued(&recipe), move |context| {
+        self.trainings.start(&label, cancellation, Progress::queued(recipe.epoch_count), move |context| {
             set_thread_count(stored.thread_count);
             StoredTraining { stored, runtime, name, recipe }.run(context)
         })
-    }
-}
-
-fn queued(recipe: &AutoencoderRecipe) -> Progress {
-    Progress {
-        phase: TrainingPhase::Queued,
-        epoch: 0,
-        epoch_count: recipe.epoch_count,
-        step: 0,
-        step_count: 0,
-        loss: 0.0,
-        accuracy: 0.0,
-        images_per_second: 0.0,
-        remaining_seconds: 0.0,
-        loss_curve: Vec::new(),
     }
 }
 

@@ -1,8 +1,11 @@
-//! Debian packages: installed when this process may, named when it may not.
+//! Debian packages: installed when this process may, named when it may not. And single programs out of packages that
+//! would start a server.
 
-use crate::command;
-use anyhow::{Result, bail};
+use crate::{command, place};
+use anyhow::{Context, Result, bail};
+use std::fs;
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Installs `packages`, which are missing for the purpose `purpose` ("compiling libtorch's bindings").
@@ -21,8 +24,36 @@ pub(crate) fn install(packages: &[&str], purpose: &str) -> Result<()> {
     command::run(&format!("installing {names} for {purpose}"), &mut install)
 }
 
+/// One program out of a package that is downloaded and not installed, for the purpose `purpose` ("checking the
+/// alerts"); it lies in the user's cache. `inside` is its path in the package.
+pub(crate) fn program(package: &str, inside: &str, purpose: &str) -> Result<PathBuf> {
+    let name = Path::new(inside).file_name().context("a program has a name")?;
+    if !command::on_path("apt-get") || !command::on_path("dpkg-deb") {
+        bail!("{purpose} needs {}; install it, then run this again", name.display());
+    }
+    let folder = place::install(&name.to_string_lossy(), |folder| {
+        let scratch = place::scratch()?;
+        let download = || {
+            let mut download = Command::new("apt-get");
+            download.args(["--quiet", "--quiet", "download", package]).current_dir(scratch.path());
+            download
+        };
+        if !command::succeeds(&mut download()) {
+            refresh(purpose)?;
+            command::run(&format!("downloading Debian's package {package}"), &mut download())?;
+        }
+        let package = fs::read_dir(scratch.path())?.next().context("apt-get left no package")??.path();
+        let unpacked = scratch.path().join("unpacked");
+        let mut unpack = Command::new("dpkg-deb");
+        command::run(&format!("unpacking {}", name.display()), unpack.arg("-x").arg(package).arg(&unpacked))?;
+        fs::copy(unpacked.join(inside), folder.join(name)).with_context(|| format!("the package has no {inside}"))?;
+        Ok(())
+    })?;
+    Ok(folder.join(name))
+}
+
 /// Refreshes the list of packages, for those that are downloaded and not installed.
-pub(crate) fn refresh(purpose: &str) -> Result<()> {
+fn refresh(purpose: &str) -> Result<()> {
     let Some(prefix) = privilege() else {
         bail!("{purpose} needs a fresh list of packages; run `sudo apt-get update`, then run this again");
     };

@@ -3,7 +3,7 @@
 
 use super::{apt, wheels::python};
 use crate::{command, place};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -80,30 +80,10 @@ pub(crate) fn schemas() -> Result<PathBuf> {
 
 /// The path of `promtool`. Debian's package would start a Prometheus; only the one program is taken out of it.
 pub(crate) fn promtool() -> Result<PathBuf> {
-    if let Some(path) = command::find("promtool") {
-        return Ok(path);
+    match command::find("promtool") {
+        Some(path) => Ok(path),
+        None => apt::program("prometheus", "usr/bin/promtool", "checking the alerts"),
     }
-    if !command::on_path("apt-get") || !command::on_path("dpkg-deb") {
-        bail!("the alerts are checked with promtool; install Prometheus' tools, then run this again");
-    }
-    let folder = place::install("promtool", |folder| {
-        let scratch = place::scratch()?;
-        let download = || {
-            let mut download = Command::new("apt-get");
-            download.args(["--quiet", "--quiet", "download", "prometheus"]).current_dir(scratch.path());
-            download
-        };
-        if !command::succeeds(&mut download()) {
-            apt::refresh("checking the alerts")?;
-            command::run("downloading promtool in Debian's package prometheus (25 MB)", &mut download())?;
-        }
-        let package = fs::read_dir(scratch.path())?.next().context("apt-get left no package")??.path();
-        let unpacked = scratch.path().join("unpacked");
-        command::run("unpacking promtool", Command::new("dpkg-deb").arg("-x").arg(package).arg(&unpacked))?;
-        fs::copy(unpacked.join("usr/bin/promtool"), folder.join("promtool")).context("the package has no promtool")?;
-        Ok(())
-    })?;
-    Ok(folder.join("promtool"))
 }
 
 fn pip(python: &str) -> Command {

@@ -66,7 +66,8 @@ impl Inner {
         tried: &Tried,
         deadline: Option<Instant>,
     ) -> Outcome {
-        let mut observation = Observation::start(Side::Client, request.uri().path().trim_start_matches('/'));
+        let side = Side::Client { service: Arc::clone(&self.service) };
+        let mut observation = Observation::start(side, request.uri().path().trim_start_matches('/'));
         let trace = observation.span.context();
         global::get_text_map_propagator(|propagator| {
             propagator.inject_context(&trace, &mut Headers(request.headers_mut()));
@@ -145,7 +146,7 @@ fn transport_failure(status: Status, service: &str, picked: &Picked) -> Status {
     if chain(&status).any(|error| error.is::<TimeoutExpired>()) {
         return status::from_error(Error::DeadlineExceeded);
     }
-    tracing::debug!(peer.service = service, peer.address = &*picked.address(), error = %status, "the transport failed");
+    tracing::debug!(service.peer.name = service, peer.address = &*picked.address(), error = %status, "the transport failed");
     picked.lost();
     status::from_error(Error::UpstreamUnavailable { service: service.to_owned() })
 }

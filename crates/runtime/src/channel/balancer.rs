@@ -140,7 +140,7 @@ impl Set {
             wanted.entry(address.to_owned()).or_insert(replica);
         }
         if wanted.len() > MAX_PEERS {
-            tracing::warn!(replica_count = wanted.len(), MAX_PEERS, "some replicas are left out");
+            tracing::warn!(replica_count = wanted.len(), max_replica_count = MAX_PEERS, "some replicas are left out");
         }
         let mut peers = self.lock();
         let before = std::mem::take(&mut peers.list);
@@ -211,13 +211,15 @@ async fn keep_looking_up(set: Arc<Set>, service: Arc<str>, addresses: Addresses,
         for (name, replicas) in addresses.names.iter().zip(&mut found) {
             match look_up(name).await {
                 Ok(current) => *replicas = current,
-                Err(error) => tracing::warn!(peer.service = &*service, host = name.host, error, "a name is not known"),
+                Err(error) => {
+                    tracing::warn!(service.peer.name = &*service, host = name.host, error, "a name is not known")
+                }
             }
         }
         let all: Vec<Replica> = addresses.fixed.iter().chain(found.iter().flatten()).cloned().collect();
         set.update(&all, &health_name, true);
         if told != Some(all.len()) {
-            tracing::info!(peer.service = &*service, replica_count = all.len(), "looked up");
+            tracing::info!(service.peer.name = &*service, replica_count = all.len(), "looked up");
             told = Some(all.len());
         }
         tokio::time::sleep(repeat::jittered(LOOK_UP_INTERVAL)).await;

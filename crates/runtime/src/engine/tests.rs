@@ -151,24 +151,35 @@ async fn callers_take_turns_by_what_they_cost_and_the_queue_keeps_a_place_for_ea
 }
 
 #[tokio::test]
-async fn a_caller_that_was_away_has_no_claim_for_that_time() {
+async fn a_caller_that_was_away_goes_first_for_a_few_batches_and_takes_turns_after_that() {
     let gate = Gate::new();
     let (engine, batches) = doubler(EngineConfig::new("doubler", 1), &gate).await;
-    for _ in 0..50 {
-        engine.submit_for(&caller("busy"), 1).await.unwrap();
-    }
-    let permit = gate.enter(Priority::Interactive);
     let mut tasks = Vec::new();
-    for (key, job) in [("busy", 1), ("busy", 1), ("back", 2), ("back", 2), ("back", 2)] {
+    let mut queue = async |key: &str, job| {
         let scoped = Context { caller: caller(key), ..Context::default() };
         tasks.push(scoped.scope(submit(&engine, job)).await);
+    };
+    let mut permit = gate.enter(Priority::Interactive);
+    for _ in 0..60 {
+        queue("busy", 1).await;
+    }
+    // Between two batches the engine stands at the gate, and so does this: they take turns.
+    while batches.lock().unwrap().len() < 12 {
+        let next = gate.enter_for(Priority::Interactive, &caller("test"));
+        drop(permit);
+        permit = next.wait(Duration::from_secs(10)).unwrap();
+    }
+    let before = batches.lock().unwrap().len();
+    for _ in 0..12 {
+        queue("back", 2).await;
     }
     drop(permit);
     for task in tasks {
         task.await.unwrap().unwrap();
     }
-    let order = batches.lock().unwrap()[50..].concat();
-    assert!(order[..3].contains(&1), "the one that was here has its turns too: {order:?}");
+    let order = batches.lock().unwrap()[before..].concat();
+    // Each of its jobs costs two: eight ahead and the turn that it would have had; then as much as the other.
+    assert_eq!(order[..14], [2, 2, 2, 2, 2, 1, 1, 2, 1, 1, 2, 1, 1, 2]);
 }
 
 #[tokio::test]

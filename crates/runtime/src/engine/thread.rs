@@ -22,7 +22,9 @@ pub(super) fn serve<W: Worker>(mut worker: W, gate: &Gate, shared: &Shared<W::Jo
         if !config.batch_delay.is_zero() {
             shared.queue.wait_for_company(&worker, config.batch_cost, Instant::now() + config.batch_delay);
         }
+        let waits_from = Instant::now();
         let _permit = gate.enter(Priority::Interactive);
+        metrics().engine_passed_gate(&config.name, waits_from.elapsed());
         // Only now, because waiting for the gate may have taken long: who has come meanwhile joins, who has
         // left is dropped.
         let (batch, waiting_count) = shared.queue.take(&worker, config.batch_cost);
@@ -37,7 +39,9 @@ fn run<W: Worker>(worker: &mut W, batch: Vec<Envelope<W::Job, W::Answer>>, share
     let job_count = batch.len();
     let batch_cost = batch.iter().map(|envelope| worker.cost(&envelope.job)).sum();
     let parent = batch.first().map_or_else(Span::none, |first| first.span.clone());
-    let span = info_span!(parent: &parent, "engine.run", engine.name = shared.config.name, job_count, batch_cost);
+    let queue_ms = batch.iter().map(|envelope| envelope.queued_at.elapsed().as_millis() as u64).max();
+    let span =
+        info_span!(parent: &parent, "engine.run", engine.name = shared.config.name, job_count, batch_cost, queue_ms);
     for companion in batch.iter().skip(1) {
         span.follows_from(&companion.span);
     }

@@ -23,11 +23,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::{
     bounds::{Bounds, deadline},
     callers::Callers,
-    places::Places,
 };
 use crate::{
     call::Context,
     observe::{Headers, Observation, ObservedBody, Side},
+    places::Places,
 };
 
 #[derive(Clone)]
@@ -36,7 +36,8 @@ pub(super) struct CallLayer {
     pub(super) methods: Arc<HashSet<String>>,
     pub(super) draining: CancellationToken,
     pub(super) out_of_time: CancellationToken,
-    /// One for each call that waits for its first answer. Streams give theirs back with the headers:
+    /// One for each call that waits for its first answer; a call without one is refused before its message is
+    /// read, which is cheap, however many come. Streams give theirs back with the headers:
     /// a thousand idle watchers cost no compute.
     pub(super) places: Places,
     pub(super) callers: Callers,

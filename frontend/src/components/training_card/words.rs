@@ -76,6 +76,11 @@ pub fn failure(reason: &str) -> String {
     }
 }
 
+/// As [`failure`], for somebody who cannot start it again.
+pub fn failure_of_another(reason: &str, creator: &str) -> String {
+    failure(reason).replace("Starting again begins anew.", &format!("{creator} can start it again."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +127,6 @@ mod tests {
     fn a_failure_always_says_what_to_do() {
         assert_eq!(failure("the training was cancelled"), "The training was cancelled. Starting again begins anew.");
         assert_eq!(failure(""), "Its training did not end well. Starting again begins anew.");
+        assert_eq!(failure_of_another("it diverged", "ben"), "It diverged. ben can start it again.");
     }
 }

@@ -1,155 +1,165 @@
-//! More load than a teacher can take, from an open loop: goodput, the speed of refusals, memory, and how long
-//! one caller waits beside a greedy one.
+//! More load than teachers can take, from an open loop: goodput, the speed of refusals, memory, and how long one
+//! caller waits beside a greedy one. And what explanations users get, for whoever has to size a system.
 
-use std::{sync::Arc, time::Duration};
+mod calls;
+mod machine;
+mod table;
+mod users;
 
-use clap::Args;
-use domain::{ImageBatch, ImageShape};
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
 use integration_tests::{
     Api,
-    known::Numbers,
-    load::{Report, closed_loop, open_loop, resident_mib},
+    load::Report,
+    members::Members,
     trust::{Bar, Models},
-};
-use proto::raw::deeper::teacher::v1::{ClassifyImagesRequest, teacher_service_client::TeacherServiceClient};
-use runtime::{
-    call::{Caller, Context},
-    channel::{self, Channel},
 };
 use tonic::Status;
 
-/// Calls under way at once that keep every replica's queue filled and no more.
-const CALLERS_A_REPLICA: usize = 24;
+use self::{calls::Calls, machine::Machine, table::Row};
+use super::process::Processes;
+
+/// Calls under way at once for each replica, from few to so many that its queue is never empty: the peak is the
+/// best of them.
+const CALLERS_A_REPLICA: [usize; 3] = [4, 12, 24];
 /// Offered, in peaks.
 const FACTORS: [f64; 3] = [0.5, 2.0, 10.0];
-/// The modest caller's part of the peak.
+/// The modest caller's part of the peak; the greedy one asks for ten times as much.
 const MODEST_SHARE: f64 = 0.3;
-/// Different messages.
-const MESSAGE_COUNT: usize = 8;
-/// The shape that the teacher was trained on.
-const SHAPE: (usize, usize, usize) = (1, 28, 28);
+/// Calls of the modest caller, so that two of them are beyond its 99 %.
+const MODEST_CALLS: f64 = 200.0;
+/// However slow the teacher is.
+const LONGEST_STRETCH: f64 = 300.0;
 
-/// Goodput, refusals and fairness of teachers under more load than they can take
+/// Teachers under more load than they can take: goodput, refusals, fairness, memory; and what users get
+///
+/// Runs beside the system on its own machine, which then is the generator's too: the table tells the cores that
+/// each of them uses, and how late the generator was ("lag"). Start the system with `cargo xtask up --cluster` and
+/// name its file with --cluster and its gRPC address with --server (http://127.0.0.1:8081); or start `teacher` by hand
+/// and name --teachers and --pid. Replicas that share cores slow each other when they are busy at the same time,
+/// which is no matter of fairness: on a machine with fewer cores than all teachers' threads, name one of them with
+/// --teachers.
 #[derive(Args)]
 pub(super) struct Options {
-    /// Where the teachers are: `http://host:port`, several divided by commas, or `dns:///name:port`
-    #[arg(long, default_value = "http://127.0.0.1:8081")]
-    teachers: String,
-    /// Images a call
+    /// Where the teachers are: `http://host:port`, several divided by commas, or `dns:///name:port` [default: those
+    /// of --cluster; else http://127.0.0.1:8081]
+    #[arg(long)]
+    teachers: Option<String>,
+    /// The programs of a cluster: `{data}/cluster/programs.json` of `cargo xtask up --cluster`. Memory and cores
+    /// are those of all of them
+    #[arg(long, value_name = "FILE", conflicts_with = "pid")]
+    cluster: Option<PathBuf>,
+    /// Processes of the system: `123,124` [default: memory and cores are not measured]
+    #[arg(long, value_delimiter = ',')]
+    pid: Vec<u32>,
+    /// What to measure
+    #[arg(long, value_enum, default_value = "both")]
+    part: Part,
+    /// Images a call to the teachers
     #[arg(long, default_value_t = 125)]
     images: usize,
-    /// Seconds of each stretch of load
-    #[arg(long, default_value_t = 15)]
+    /// Seconds of each stretch of load; those of the modest caller last until it has made 200 calls
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
     seconds: u64,
-    /// Process id of a teacher, for its memory [default: memory is not measured]
-    #[arg(long)]
-    pid: Option<u32>,
+    /// How calls come
+    #[arg(long, value_enum, default_value = "random")]
+    arrivals: Arrivals,
+    /// Users at once, each of whom asks for one explanation after the other
+    #[arg(long, value_delimiter = ',', default_value = "1,4,16")]
+    users: Vec<usize>,
+    /// Neighbors of their explanations
+    #[arg(long, default_value_t = 1_000)]
+    neighbors: u32,
+    /// Seconds for each number of users
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    user_seconds: u64,
 }
 
-pub(super) async fn run(_: &Api, models: &Models, options: &Options) -> Result<Vec<Bar>, Status> {
-    let channel = channel::connect("teacher", &options.teachers);
-    let channel = channel.map_err(|error| Status::invalid_argument(error.to_string()))?.without_repeats();
-    let caller = Load {
-        channel,
-        messages: Arc::new(messages(&models.teacher.name, options.images)?),
-        duration: Duration::from_secs(options.seconds),
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Overload of teachers, and users.
+    Both,
+    /// Teachers under more load than they can take; speaks to them directly.
+    Overload,
+    /// Explanations of so many users at once; speaks to --server.
+    Users,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Arrivals {
+    /// Each without regard to the others, some together: as strangers come.
+    Random,
+    /// At even distances.
+    Even,
+}
+
+pub(super) async fn run(api: &Api, models: &Models, options: &Options) -> Result<Vec<Bar>, Status> {
+    let teachers = options.teachers()?;
+    let machine = match (&options.cluster, options.pid.as_slice()) {
+        (None, []) => Machine::new(None),
+        (file, named) => Machine::new(Some(Processes::find("", named, file.as_deref())?)),
     };
-    caller.classify("warm-up", 0).await?;
-    let replica_count = options.teachers.split(',').count();
-    let alone = caller.clone();
-    let call = move |index| alone.clone().owned("a", index);
-    let peak = closed_loop(CALLERS_A_REPLICA * replica_count, caller.duration, call).await;
-    let peak_rate = peak.goodput();
-    println!(
-        "{:>8} {:>10} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "offered", "goodput", "refused", "ok p50", "ok p99", "no p50", "no p99", "MiB"
-    );
-    let memory = || options.pid.and_then(resident_mib).unwrap_or(f64::NAN);
     let mut bars = Vec::new();
-    tell("peak", &peak, memory());
-    let mut resident = Vec::new();
-    for factor in FACTORS {
-        let report = caller.offered("a", factor * peak_rate).await;
-        tell(&format!("{factor} ×"), &report, memory());
-        resident.push(memory());
-        if factor > 1.0 {
-            let share = report.goodput() / peak_rate;
-            bars.push(Bar::at_least(format!("goodput at {factor} times the peak, in peaks"), share, 0.9));
-            bars.push(Bar::at_most(format!("refusals at {factor} times, p99 in ms"), report.refusal_ms(0.99), 10.0));
-            bars.push(Bar::at_most(format!("other failures at {factor} times"), report.failed.len() as f64, 0.0));
-            bars.push(Bar::at_most(
-                format!("refusals at {factor} times that do not say when to come back"),
-                report.refused_without_delay as f64,
-                0.0,
-            ));
-        }
+    if options.part != Part::Users {
+        let calls = Calls::connect(&teachers, &models.teacher.name, options)?;
+        bars.extend(overload(&calls, &machine, teachers.split(',').count(), options).await?);
     }
-    if options.pid.is_some() {
-        let growth = resident[resident.len() - 1] - resident[0];
-        bars.push(Bar::at_most("memory at the highest load less that at half load, in MiB", growth, 50.0));
+    if options.part != Part::Overload {
+        // Users are served by all teachers, also where one of them was overloaded alone.
+        let all = options.cluster.as_deref().map(|file| Members::at(file).running("teacher")).transpose()?;
+        let replica_count = all.map_or(teachers.split(',').count(), |all| all.len());
+        bars.extend(users::run(api, models, &machine, replica_count, options).await?);
     }
-    let share = MODEST_SHARE * peak_rate;
-    let alone = caller.offered("modest", share).await;
-    tell("modest", &alone, memory());
-    let (modest, greedy) = tokio::join!(caller.offered("modest", share), caller.offered("greedy", 10.0 * share));
-    tell("+ greedy", &modest, memory());
-    tell("greedy", &greedy, memory());
-    let ratio = modest.success_ms(0.99) / alone.success_ms(0.99);
-    bars.push(Bar::at_most("p99 beside ten times one's load, in p99s alone", ratio, 2.0));
-    bars.push(Bar::at_most("refusals of the modest caller", modest.refused.len() as f64, 0.0));
     Ok(bars)
 }
 
-#[derive(Clone)]
-struct Load {
-    channel: Channel,
-    /// Messages made beforehand: the machine's time is the teacher's.
-    messages: Arc<Vec<ClassifyImagesRequest>>,
-    duration: Duration,
-}
-
-impl Load {
-    async fn offered(&self, caller: &'static str, per_second: f64) -> Report {
-        let load = self.clone();
-        open_loop(per_second, self.duration, move |index| load.clone().owned(caller, index)).await
-    }
-
-    async fn owned(self, caller: &'static str, index: u64) -> Result<(), Status> {
-        self.classify(caller, index).await
-    }
-
-    /// One call for one caller.
-    async fn classify(&self, caller: &str, index: u64) -> Result<(), Status> {
-        let request = self.messages[index as usize % self.messages.len()].clone();
-        let context = Context { caller: Caller::new(caller).map_err(invalid)?, ..Context::default() };
-        context.scope(TeacherServiceClient::new(self.channel.clone()).classify_images(request)).await.map(drop)
-    }
-}
-
-fn messages(teacher: &str, image_count: usize) -> Result<Vec<ClassifyImagesRequest>, Status> {
-    let (channels, height, width) = SHAPE;
-    let shape = ImageShape::new(channels, height, width).map_err(invalid)?;
-    let mut numbers = Numbers::new(1);
-    let mut message = || {
-        let pixels = (0..image_count * shape.pixel_count()).map(|_| (256.0 * numbers.unit()) as u8).collect();
-        let images = ImageBatch::new(shape, pixels).map_err(invalid)?;
-        Ok(ClassifyImagesRequest { teacher: teacher.to_owned(), images: Some((&images).into()) })
+async fn overload(
+    calls: &Calls,
+    machine: &Machine,
+    replica_count: usize,
+    options: &Options,
+) -> Result<Vec<Bar>, Status> {
+    let duration = Duration::from_secs(options.seconds);
+    // Every replica loads its model with its first call, and its memory grows to what it needs.
+    calls.at_once(CALLERS_A_REPLICA[0] * replica_count, duration / 2).await;
+    table::head();
+    let told = |what: String, (report, usage): (Report, machine::Usage)| {
+        let row = Row { what, report, usage };
+        table::tell(&row);
+        row
     };
-    (0..MESSAGE_COUNT).map(|_| message()).collect()
+    let mut peaks = Vec::new();
+    for callers in CALLERS_A_REPLICA.map(|callers| callers * replica_count) {
+        peaks.push(told(format!("{callers} callers"), machine.during(calls.at_once(callers, duration)).await?));
+    }
+    let peak = peaks.iter().map(|row| row.report.goodput()).fold(0.0, f64::max);
+    let mut offered = Vec::new();
+    for factor in FACTORS {
+        let load = machine.during(calls.offered("a", factor * peak, duration)).await?;
+        offered.push((factor, told(format!("{factor} × peak"), load)));
+    }
+    let share = MODEST_SHARE * peak;
+    let duration = Duration::from_secs_f64((MODEST_CALLS / share).min(LONGEST_STRETCH)).max(duration);
+    let alone = told("modest".to_owned(), machine.during(calls.offered("modest", share, duration)).await?);
+    let both = async {
+        tokio::join!(calls.offered("modest", share, duration), calls.offered("greedy", 10.0 * share, duration))
+    };
+    let ((modest, greedy), usage) = machine.during(both).await?;
+    let beside = told("+ greedy".to_owned(), (modest, usage));
+    told("greedy".to_owned(), (greedy, usage));
+    Ok(table::bars(&peaks, &offered, &alone, &beside))
 }
 
-fn invalid(error: domain::Error) -> Status {
-    Status::invalid_argument(error.to_string())
-}
-
-fn tell(what: &str, report: &Report, resident_mib: f64) {
-    println!(
-        "{what:>8} {:>8.1}/s {:>10} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {resident_mib:>9.1}",
-        report.goodput(),
-        report.refused.len(),
-        report.success_ms(0.5),
-        report.success_ms(0.99),
-        report.refusal_ms(0.5),
-        report.refusal_ms(0.99),
-    );
+impl Options {
+    fn teachers(&self) -> Result<String, Status> {
+        match (&self.teachers, &self.cluster) {
+            (Some(named), _) => Ok(named.clone()),
+            (None, Some(file)) => {
+                let found = Members::at(file).running("teacher")?;
+                Ok(found.iter().map(|member| member.url()).collect::<Vec<_>>().join(","))
+            }
+            (None, None) => Ok("http://127.0.0.1:8081".to_owned()),
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod load;
 mod numbers;
 mod peer;
 mod performance;
+mod process;
 mod soak;
 mod training;
 mod trust;
@@ -109,4 +110,26 @@ fn hold(bars: &[Bar]) -> bool {
         println!("{}", bar.line());
     }
     bars.iter().all(Bar::holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_whole() {
+        Cli::command().debug_assert();
+        for line in [
+            "measure load --cluster programs.json --part overload --users 1,2 --arrivals even",
+            "measure soak --minutes 0.5 --cluster programs.json",
+            "measure soak --faults --cluster programs.json --fault-every 10 --hold 2 --seed 3",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        for line in ["measure soak --faults", "measure soak --hold 2", "measure load --cluster programs.json --pid 1"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
 }

@@ -1,14 +1,15 @@
 //! Many clients for as long as one likes: nothing may fail, memory must not grow, answers must not slow down,
-//! and what callers held must be given back when they have gone.
+//! and what callers held must be given back when they have gone. With `--faults` in `faults`, another story.
 
 mod actions;
 mod clients;
+mod faults;
 mod permits;
-mod process;
 mod report;
 mod tally;
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,10 +29,12 @@ use tonic::Status;
 
 use self::{
     clients::{Client, Shared},
-    process::{Processes, Sample},
     tally::Tally,
 };
-use super::numbers::median;
+use super::{
+    numbers::median,
+    process::{Processes, Sample},
+};
 
 /// How long nobody asks anything before what is held at rest is read: threads that wait for work end after ten.
 const REST: Duration = Duration::from_secs(20);
@@ -43,10 +46,11 @@ const LINE_COUNT: f64 = 40.0;
 /// says of older ones only that they were asked for.
 const KEPT_COUNT: usize = 64;
 
-/// Many clients at once: errors, leaks, growth, slowing down
+/// Many clients at once: errors, leaks, growth, slowing down; or, with --faults, what they notice of faults
 #[derive(Args)]
 pub(super) struct Options {
-    /// Minutes of mixed use that are measured, after the warm-up
+    /// Minutes of mixed use that are measured, after the warm-up; with --faults, every fault happens at least once, and
+    /// the round that has begun by then is ended
     #[arg(long, default_value_t = 20.0)]
     minutes: f64,
     /// Clients at once, each on a connection of its own
@@ -61,13 +65,25 @@ pub(super) struct Options {
     /// Processes of the system: `123,124` [default: the one that listens at the server's port]
     #[arg(long, value_delimiter = ',')]
     pid: Vec<u32>,
+    /// The programs of a cluster: `{data}/cluster/programs.json` of `cargo xtask up --cluster`, a JSON array of
+    /// objects with `name`, `program`, `address` and `pid`
+    #[arg(long, value_name = "FILE", conflicts_with = "pid")]
+    cluster: Option<PathBuf>,
+    /// What happens to the cluster meanwhile
+    #[command(flatten)]
+    faults: faults::Options,
 }
 
 pub(super) async fn run(server: &str, api: &Api, models: &Models, options: &Options) -> Result<Vec<Bar>, Status> {
-    let processes = Processes::find(server, &options.pid)?;
+    let processes = Processes::find(server, &options.pid, options.cluster.as_deref())?;
     let examples = drawn(misclassified(api, &models.teacher).await?, 3, usize::MAX);
     if examples.is_empty() {
         return Err(Status::failed_precondition("the teacher makes no mistakes"));
+    }
+    if let (true, Some(cluster)) = (options.faults.are_wanted(), &options.cluster) {
+        let (run, bars) = faults::run(server, models, examples, cluster, options).await?;
+        clear(api, run).await?;
+        return Ok(bars);
     }
     // Each phase has names and seeds of its own: the clock's.
     let share = || {

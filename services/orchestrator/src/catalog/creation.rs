@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     Architecture, Autoencoder, AutoencoderRecipe, Error, ModelState, Progress, ResourceName, Result, Teacher,
-    TeacherRecipe, TeacherSource, TrainingPhase, Violations,
+    TeacherRecipe, TeacherSource, Violations,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -195,7 +195,7 @@ impl Catalog {
             request_id: request_id.to_owned(),
             fingerprint: fingerprint.to_owned(),
             target: target.clone(),
-            progress: queued(epoch_count),
+            progress: Progress::queued(epoch_count),
             creator: caller.name.clone(),
         };
         match operations.begin(name.clone(), new) {
@@ -230,7 +230,7 @@ impl Catalog {
         epoch_count: u32,
         creator: String,
     ) -> Result<OperationHandle> {
-        let progress = queued(epoch_count);
+        let progress = Progress::queued(epoch_count);
         let (request_id, fingerprint, target) = (name.id().to_owned(), String::new(), target.clone());
         self.inner.operations.begin(name, NewOperation { request_id, fingerprint, target, progress, creator })
     }
@@ -313,20 +313,4 @@ fn check_room(count: usize, name: &ResourceName) -> Result<()> {
         subject: name.to_string(),
         description: format!("there are {count} models of this kind, which is the limit: delete one first"),
     })
-}
-
-/// The progress of a training that waits for its turn.
-pub(crate) fn queued(epoch_count: u32) -> Progress {
-    Progress {
-        phase: TrainingPhase::Queued,
-        epoch: 0,
-        epoch_count,
-        step: 0,
-        step_count: 0,
-        loss: 0.0,
-        accuracy: 0.0,
-        images_per_second: 0.0,
-        remaining_seconds: 0.0,
-        loss_curve: Vec::new(),
-    }
 }

@@ -113,7 +113,7 @@ impl Catalog {
     async fn claim_free(&self, operation: &ResourceName, overview: &Overview) -> Result<bool> {
         let replica = &self.inner.replica;
         match overview.owners.get(operation) {
-            Some(owner) if !replica.is(owner) && replica.is_alive(owner) => Ok(false),
+            Some(owner) if !replica.is(owner) && !replica.is_dead(owner).await => Ok(false),
             owner => replica.claim(operation, owner.map(String::as_str)).await,
         }
     }

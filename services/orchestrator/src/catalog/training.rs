@@ -11,6 +11,7 @@ use tracing::Instrument;
 use super::{Catalog, following::follow};
 use crate::{
     caller::{ANONYMOUS, Caller},
+    measured::TrainingUnderWay,
     operations::OperationHandle,
 };
 
@@ -32,6 +33,13 @@ impl Job {
     pub(super) fn name(&self) -> &ResourceName {
         match self {
             Self::Teacher(name) | Self::Autoencoder(name) => name,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Teacher(_) => "teacher",
+            Self::Autoencoder(_) => "autoencoder",
         }
     }
 }
@@ -61,8 +69,10 @@ impl Catalog {
 
     async fn run(self, job: Job, handle: OperationHandle, turn: BoxFuture<'static, Result<OwnedSemaphorePermit>>) {
         let (cancelled, lost) = (handle.cancellation(), handle.loss());
+        let under_way = TrainingUnderWay::queued(job.kind());
         let work = async {
             let _turn = turn.await?;
+            under_way.runs();
             match &job {
                 Job::Teacher(name) => self.train_teacher(name, &handle).await,
                 Job::Autoencoder(name) => self.train_autoencoder(name, &handle).await,
@@ -78,6 +88,7 @@ impl Catalog {
         match end {
             End::Abandoned => handle.abandon(),
             End::Outcome(outcome) => {
+                under_way.ended(&outcome);
                 if let Err(error) = &outcome {
                     tracing::warn!(model.name = %job.name(), %error, "a training ended without a model");
                     self.record_failure(&job, error).await;

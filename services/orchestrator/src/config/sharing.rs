@@ -20,7 +20,8 @@ pub struct SharingConfig {
     /// key in hex. Read at the start.
     #[arg(long, env = "DEEPER_API_KEYS_FILE")]
     pub api_keys_file: Option<PathBuf>,
-    /// Explanations that one creator may have under way on each replica. Admins have no limit.
+    /// Explanations that one creator may have under way: on all replicas together where they share a Redis and
+    /// this is at most 64, on each of them otherwise and while Redis is away. Admins have no limit.
     #[arg(long, env = "DEEPER_MAX_EXPLANATIONS_PER_CREATOR", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub max_explanations_per_creator: u32,
     /// Trainings that one creator may have under way. Admins have no limit.

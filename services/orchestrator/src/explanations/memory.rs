@@ -3,6 +3,7 @@
 
 mod encoding;
 mod key;
+mod seats;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use runtime::call::Context;
 use self::{key::SharedKeys, shared::Shared};
 pub use self::{
     key::{InstanceKey, Key, teacher_digest},
+    seats::Seat,
     turns::{Held, Turn, holding},
 };
 use super::{instance::EncodedInstance, neighborhood::Neighborhood};

@@ -6,7 +6,7 @@ pub(crate) mod present;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Autoencoder, ResourceName, Teacher};
+use domain::{Autoencoder, Error, ResourceName, Teacher};
 use futures::{StreamExt, stream::BoxStream};
 use proto::{
     catalog::raw_confusion_matrix,
@@ -15,20 +15,25 @@ use proto::{
         google::longrunning::Operation,
     },
 };
-use runtime::{call::Context, page::Page, status::from_error};
+use runtime::{call::Context, page::Page, places::Places, status::from_error};
 use tonic::{Request, Response, Status};
 
 use crate::{activity, caller::Caller, catalog::Catalog};
 
+/// Watches open at once: each looks at the whole catalog four times a second while anything changes. One more is
+/// answered QUEUE_FULL, and so is a caller that has three for each that is free.
+const MAX_WATCH_COUNT: usize = 4_096;
+
 /// The public face of the catalog.
 pub struct CatalogFace {
     catalog: Catalog,
+    watches: Places,
 }
 
 impl CatalogFace {
     /// Serves this catalog.
     pub fn new(catalog: Catalog) -> Self {
-        Self { catalog }
+        Self { catalog, watches: Places::new(MAX_WATCH_COUNT) }
     }
 }
 
@@ -156,9 +161,18 @@ impl CatalogService for CatalogFace {
     type WatchActivityStream = BoxStream<'static, Result<raw::WatchActivityResponse, Status>>;
 
     async fn watch_activity(&self, request: Request<raw::WatchActivityRequest>) -> Answer<Self::WatchActivityStream> {
-        let context = Context::of(&request);
+        let (context, caller) = (Context::of(&request), Caller::of(&request));
+        let full = || Error::QueueFull { engine: "watches".into(), retry_after_ms: 10_000 };
+        let place = self.watches.take(&context.caller).ok_or_else(full).map_err(from_error)?;
         let updates = activity::watch(self.catalog.clone(), context.draining.clone());
         let updates = context.run(updates).await.map_err(from_error)?;
-        Ok(Response::new(updates.map(|update| Ok(present::activity(update))).boxed()))
+        Ok(Response::new(
+            updates
+                .map(move |update| {
+                    let _held = &place;
+                    Ok(present::activity(update, &caller))
+                })
+                .boxed(),
+        ))
     }
 }

@@ -46,7 +46,7 @@ fn new(request_id: &str) -> NewOperation {
 }
 
 fn progress(step: u64) -> Progress {
-    Progress { step, ..crate::catalog::queued(3) }
+    Progress { step, ..Progress::queued(3) }
 }
 
 fn reason(result: Result<Operation>) -> &'static str {

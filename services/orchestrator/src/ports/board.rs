@@ -12,6 +12,10 @@ pub trait Board: Send + Sync {
     /// Takes a heartbeat off the board.
     async fn leave(&self, replica: &str) -> Result<()>;
 
+    /// Takes a replica's heartbeat off the board if its process is known to have ended; says whether it is.
+    /// `false` tells nothing: only a folder shows it.
+    async fn bury(&self, replica: &str) -> Result<bool>;
+
     /// Whose an operation is.
     async fn owner(&self, operation: &ResourceName) -> Result<Option<String>>;
 

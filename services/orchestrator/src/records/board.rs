@@ -14,7 +14,7 @@ pub(super) const REQUESTS: &str = "requests";
 
 impl StoredRecords {
     async fn put(&self, path: &str, text: &str, condition: Condition) -> Result<bool> {
-        match self.0.put_document(path, text.to_owned(), condition).await {
+        match self.artifacts.put_document(path, text.to_owned(), condition).await {
             Ok(_) => Ok(true),
             Err(Error::AlreadyExists { .. } | Error::FailedPrecondition { reason: "DOCUMENT_CHANGED", .. }) => {
                 Ok(false)
@@ -27,15 +27,30 @@ impl StoredRecords {
 #[async_trait]
 impl Board for StoredRecords {
     async fn beat(&self, replica: &str, count: u64) -> Result<()> {
+        let mut presence = self.presence.lock().await;
+        if presence.is_none() {
+            *presence = self.artifacts.appear(replica).await?;
+        }
+        drop(presence);
         self.put(&path(REPLICAS, replica), &count.to_string(), Condition::Always).await.map(drop)
     }
 
     async fn leave(&self, replica: &str) -> Result<()> {
-        self.0.delete_document(&path(REPLICAS, replica)).await
+        self.artifacts.delete_document(&path(REPLICAS, replica)).await?;
+        *self.presence.lock().await = None;
+        Ok(())
+    }
+
+    async fn bury(&self, replica: &str) -> Result<bool> {
+        let has_vanished = self.artifacts.has_vanished(replica).await?;
+        if has_vanished {
+            self.artifacts.delete_document(&path(REPLICAS, replica)).await?;
+        }
+        Ok(has_vanished)
     }
 
     async fn owner(&self, operation: &ResourceName) -> Result<Option<String>> {
-        let document = self.0.document(&path(CLAIMS, operation.id())).await?;
+        let document = self.artifacts.document(&path(CLAIMS, operation.id())).await?;
         Ok(document.map(|document| String::from_utf8_lossy(&document.bytes).into_owned()))
     }
 
@@ -48,7 +63,7 @@ impl Board for StoredRecords {
     }
 
     async fn release(&self, operation: &ResourceName) -> Result<()> {
-        self.0.delete_document(&path(CLAIMS, operation.id())).await
+        self.artifacts.delete_document(&path(CLAIMS, operation.id())).await
     }
 
     async fn request_end(&self, id: &str) -> Result<()> {
@@ -56,7 +71,7 @@ impl Board for StoredRecords {
     }
 
     async fn forget_request(&self, id: &str) -> Result<()> {
-        self.0.delete_document(&path(REQUESTS, id)).await
+        self.artifacts.delete_document(&path(REQUESTS, id)).await
     }
 }
 

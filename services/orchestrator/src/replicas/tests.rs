@@ -35,6 +35,10 @@ impl Board for Cut {
         self.records.leave(replica).await
     }
 
+    async fn bury(&self, replica: &str) -> Result<bool> {
+        self.records.bury(replica).await
+    }
+
     async fn owner(&self, operation: &ResourceName) -> Result<Option<String>> {
         self.records.owner(operation).await
     }
@@ -58,7 +62,7 @@ impl Board for Cut {
 }
 
 fn progress() -> Progress {
-    Progress { phase: TrainingPhase::Training, ..crate::catalog::queued(1) }
+    Progress { phase: TrainingPhase::Training, ..Progress::queued(1) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,4 +151,38 @@ async fn a_replica_that_leaves_is_dead_at_once_and_an_idle_one_says_nothing() {
     beating.await.unwrap();
     observer.hear(&heartbeats().await);
     assert!(!observer.is_alive(&id));
+}
+
+#[tokio::test]
+async fn where_a_lock_shows_it_a_killed_owner_is_dead_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let replica = || {
+        let artifacts = artifacts::Artifacts::open_folder(folder.path()).unwrap();
+        let records = Arc::new(StoredRecords::new(artifacts));
+        // So long that only the lock can tell.
+        (Replica::new(records.clone(), Timing { beat: Duration::from_secs(3_600) }), records)
+    };
+    let name = Operations::name_of("").unwrap();
+    let (owner, records) = replica();
+    assert!(owner.claim(&name, None).await.unwrap());
+    let id = records.owner(&name).await.unwrap().unwrap();
+    let (observer, seen) = replica();
+    let hear = async || {
+        use crate::ports::Records;
+        observer.hear(&seen.listing().await.unwrap().replicas);
+    };
+    hear().await;
+    assert!(observer.is_alive(&id) && !observer.is_dead(&id).await);
+
+    // A kill leaves the files and lets go of the lock.
+    let locks = folder.path().join(".locks");
+    let lock = locks.join(format!("present-{id}"));
+    std::fs::rename(&lock, locks.join("kept")).unwrap();
+    drop((owner, records));
+    std::fs::rename(locks.join("kept"), &lock).unwrap();
+    assert!(observer.is_alive(&id), "its heartbeat does not tell yet");
+    assert!(observer.is_dead(&id).await);
+    hear().await;
+    assert!(!observer.is_alive(&id), "nor need others look for the lock");
+    assert!(observer.claim(&name, Some(&id)).await.unwrap());
 }

@@ -66,13 +66,19 @@ fn metrics() -> &'static Metrics {
     METRICS.get_or_init(|| {
         let meter = global::meter("deeper");
         Metrics {
-            lookups: meter.u64_counter("deeper.cache.lookups").with_description("Lookups of cached values").build(),
+            lookups: meter
+                .u64_counter("deeper.cache.lookups")
+                .with_unit("{lookup}")
+                .with_description("Lookups of cached values")
+                .build(),
             failures: meter
                 .u64_counter("deeper.cache.failures")
+                .with_unit("{call}")
                 .with_description("Calls that the shared cache did not answer as it should")
                 .build(),
             available: meter
                 .u64_gauge("deeper.cache.available")
+                .with_unit("{replica}")
                 .with_description("1 while the shared cache answers, 0 while it is passed over")
                 .build(),
         }

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use integration_tests::trust::Bar;
 
 use super::{
-    super::numbers::{mean, median, percentile, sorted},
+    super::{
+        numbers::{mean, median, percentile, sorted},
+        process::Sample,
+    },
     clients::Action,
-    process::Sample,
     tally::Counts,
 };
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a lease outlives its owner.
-const LEASE: Duration = Duration::from_secs(3);
+pub(super) const LEASE: Duration = Duration::from_secs(3);
 /// An owner that is alive renews it so often.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How often an owner tells how far it is, and keeps the neighbors that it has.
@@ -45,6 +45,10 @@ pub struct Held {
 }
 
 impl Held {
+    pub(super) fn new(store: &Arc<dyn Store>, lease: Lease) -> Self {
+        Self { store: Arc::clone(store), lease }
+    }
+
     /// Renews the lease for as long as it is polled.
     async fn keep(&self) {
         loop {
@@ -96,7 +100,7 @@ impl Shared {
     /// `None`: somebody else has it.
     async fn acquire(&self, keys: &SharedKeys) -> Option<Option<Held>> {
         match self.store.acquire(&keys.lease(), LEASE).await {
-            Acquired::Held(lease) => Some(Some(Held { store: Arc::clone(&self.store), lease })),
+            Acquired::Held(lease) => Some(Some(Held::new(&self.store, lease))),
             Acquired::Unknown => Some(None),
             Acquired::Taken => None,
         }

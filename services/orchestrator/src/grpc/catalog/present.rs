@@ -18,6 +18,7 @@ use runtime::page::{self, Page};
 
 use crate::{
     activity::ActivityUpdate,
+    caller::{Caller, Role},
     catalog::{Catalog, ExamplePage},
     operations::Operation,
 };
@@ -90,7 +91,7 @@ fn any(full_name: &str, message: &impl Message) -> Any {
     Any { type_url: format!("type.googleapis.com/{full_name}"), value: message.encode_to_vec() }
 }
 
-pub(super) fn activity(update: ActivityUpdate) -> raw::WatchActivityResponse {
+pub(super) fn activity(update: ActivityUpdate, caller: &Caller) -> raw::WatchActivityResponse {
     let update = match update {
         ActivityUpdate::Snapshot { datasets, teachers, autoencoders, operations } => {
             Update::Snapshot(raw::ActivitySnapshot {
@@ -98,6 +99,7 @@ pub(super) fn activity(update: ActivityUpdate) -> raw::WatchActivityResponse {
                 teachers: teachers.iter().map(|teacher| (&**teacher).into()).collect(),
                 autoencoders: autoencoders.iter().map(|autoencoder| (&**autoencoder).into()).collect(),
                 operations: operations.iter().map(operation_activity).collect(),
+                caller: Some(raw::Caller { name: caller.name.clone(), may_change_all: caller.role == Role::Admin }),
             })
         }
         ActivityUpdate::Dataset(dataset) => Update::Dataset((&*dataset).into()),

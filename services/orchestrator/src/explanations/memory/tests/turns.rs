@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::caller::MAX_SHARED_LIMIT;
 
 fn replicas<const N: usize>() -> (MemoryStore, [Memory; N]) {
     let store = MemoryStore::between_replicas();
@@ -42,6 +43,35 @@ async fn three_hundred_askers_at_three_replicas_compute_an_instance_once() {
     let answers = askers.join_all().await;
     assert!(answers.len() == 300 && answers.iter().all(|answer| **answer == instance()));
     assert_eq!(computed.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creators_seats_are_counted_over_all_replicas_and_those_of_a_dead_one_come_free() {
+    let (_, [first, second]) = replicas();
+    let taken = async |memory: &Memory, creator: &str| match memory.seat(creator, 3).await {
+        Seat::Taken(held) => Some(held),
+        Seat::None => None,
+        Seat::Uncounted => panic!("the store counts"),
+    };
+    let one = taken(&first, "ana").await.unwrap();
+    let two = taken(&second, "ana").await.unwrap();
+    let three = taken(&first, "ana").await;
+    assert!(three.is_some() && taken(&first, "ana").await.is_none() && taken(&second, "ana").await.is_none());
+    assert!(taken(&second, "ben").await.is_some(), "everybody has seats of their own");
+
+    // One ends, one is held on to, and one is of a replica that is not there any more.
+    drop(two);
+    tokio::task::yield_now().await;
+    let two = taken(&first, "ana").await;
+    assert!(two.is_some());
+    std::mem::forget(three);
+    let (kept, two) = (Some(one), two);
+    holding(&kept, holding(&two, sleep(Duration::from_secs(10)))).await;
+    let three = taken(&second, "ana").await;
+    assert!(three.is_some() && taken(&first, "ana").await.is_none());
+
+    assert!(matches!(Memory::default().seat("ana", 3).await, Seat::Uncounted), "nobody shares");
+    assert!(matches!(first.seat("ana", MAX_SHARED_LIMIT + 1).await, Seat::Uncounted));
 }
 
 #[tokio::test(start_paused = true)]

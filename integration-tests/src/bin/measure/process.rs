@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use integration_tests::members::Members;
 use tonic::Status;
 
 /// Ticks of a second in `/proc/<pid>/stat`; the same on every Linux that libtorch runs on.
@@ -25,8 +26,12 @@ pub(super) struct Sample {
 }
 
 impl Processes {
-    /// These processes, or, if none is named, the one that listens at the address's port on this machine.
-    pub(super) fn find(server: &str, named: &[u32]) -> Result<Self, Status> {
+    /// Those of a cluster's file; else these; else, if none is named, the one that listens at the address's port on
+    /// this machine.
+    pub(super) fn find(server: &str, named: &[u32], cluster: Option<&Path>) -> Result<Self, Status> {
+        if let Some(file) = cluster {
+            return Ok(Self(Members::at(file).read()?.iter().map(|member| member.pid).collect()));
+        }
         if !named.is_empty() {
             return Ok(Self(named.to_vec()));
         }
@@ -37,6 +42,11 @@ impl Processes {
             Status::failed_precondition(format!("there is no process that listens at {server} {why}"))
         };
         Ok(Self(vec![listener.ok_or_else(missing)?]))
+    }
+
+    /// This one.
+    pub(super) fn own() -> Self {
+        Self(vec![std::process::id()])
     }
 
     /// How many there are.
@@ -109,7 +119,7 @@ mod tests {
     fn the_process_that_listens_is_found_and_looked_into() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
-        let found = Processes::find(&server, &[]).unwrap();
+        let found = Processes::find(&server, &[], None).unwrap();
         assert_eq!(found.0, [std::process::id()]);
         let before = found.sample().unwrap();
         assert!(before.resident_mib > 1.0 && before.thread_count >= 1.0);
@@ -119,6 +129,6 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone_is_an_error() {
-        assert!(Processes::find("http://127.0.0.1:1", &[u32::MAX]).unwrap().sample().is_err());
+        assert!(Processes::find("http://127.0.0.1:1", &[u32::MAX], None).unwrap().sample().is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! Places for calls that wait for their first answer, shared out fairly. A call without one is refused before
-//! its message is read: refusing is cheap, however many come.
+//! A bounded number of places, shared out fairly between callers: who takes none is refused at once, and
+//! nobody can take them all.
 
 use std::{
     collections::HashMap,
@@ -8,28 +8,29 @@ use std::{
 
 use crate::{call::Caller, engine::PLACES_PER_FREE_ONE};
 
-/// The places of one server. Cheap to clone.
+/// So many places. Cheap to clone; clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub struct Places {
     capacity: usize,
-    /// Calls of each caller that has any. Written by calls that come and go.
+    /// Places of each caller that has any. Written by work that comes and goes.
     taken: Arc<Mutex<HashMap<Caller, usize>>>,
 }
 
 /// A place, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     places: Places,
     caller: Caller,
 }
 
 impl Places {
-    pub(super) fn new(capacity: usize) -> Self {
+    /// So many, all free.
+    pub fn new(capacity: usize) -> Self {
         Self { capacity, taken: Arc::default() }
     }
 
     /// A place for a caller that has not more than its share: three for each one that is free.
-    pub(super) fn take(&self, caller: &Caller) -> Option<Place> {
+    pub fn take(&self, caller: &Caller) -> Option<Place> {
         let mut taken = self.lock();
         let free = self.capacity.saturating_sub(taken.values().sum());
         let own = taken.get(caller).copied().unwrap_or(0);
