@@ -12,11 +12,13 @@ use std::{
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 /// A debug build opens its store and its port well within this.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// What a program may take to end: its calls drain for ten seconds.
+const END_LIMIT: Duration = Duration::from_secs(30);
 /// Between two looks at a port that is not open yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -91,12 +93,13 @@ impl Program {
     /// SIGTERM, and waits for its end.
     ///
     /// # Panics
-    /// When it does not end well.
+    /// When it does not end well, or not in time.
     pub async fn stop(mut self) {
         let id = self.child.id().expect("it runs").to_string();
         let told = Command::new("kill").arg(id).status().await.expect("kill can be called");
         assert!(told.success());
-        let status = self.child.wait().await.expect("a child can be waited for");
+        let ended = timeout(END_LIMIT, self.child.wait()).await.expect("it ends in time");
+        let status = ended.expect("a child can be waited for");
         assert!(status.success(), "it ended with {status}");
     }
 
@@ -113,9 +116,10 @@ impl Program {
     /// Waits for its end, however it comes.
     ///
     /// # Panics
-    /// When it cannot be waited for.
+    /// When it does not come in time.
     pub async fn ended(&mut self) {
-        self.child.wait().await.expect("a child can be waited for");
+        let ended = timeout(END_LIMIT, self.child.wait()).await.expect("it ends in time");
+        ended.expect("a child can be waited for");
     }
 
     /// SIGKILL: no drain, no last checkpoint.

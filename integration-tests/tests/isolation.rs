@@ -189,6 +189,33 @@ async fn of_two_users_who_choose_one_name_one_gets_it_and_the_others_request_is_
 }
 
 #[tokio::test]
+async fn a_repeated_request_never_finds_what_another_made_under_its_name_since() {
+    let sandbox = Sandbox::linear().await;
+    let api = shared(&sandbox).await;
+    let mut client = api.explanations.clone();
+    // With a name of the caller's choice, and with the request's.
+    for (id, name) in [("x", "explanations/x".to_owned()), ("", format!("explanations/{REQUEST_ID}"))] {
+        let request = |user: User| raw::CreateExplanationRequest {
+            explanation_id: id.into(),
+            request_id: REQUEST_ID.into(),
+            neighborhood: neighbors(32),
+            ..explain_image("", &random_image(user.2))
+        };
+        client.create_explanation(by(ANA, request(ANA))).await.unwrap();
+        assert_eq!(watched(&api, ANA, &name).await.creator, "ana");
+        let delete = || raw::DeleteExplanationRequest { name: name.clone() };
+        client.delete_explanation(by(ANA, delete())).await.unwrap();
+        client.create_explanation(by(BEN, request(BEN))).await.unwrap();
+        let refused = client.create_explanation(by(ANA, request(ANA))).await;
+        Failure::of(refused).expect(Code::AlreadyExists, "EXPLANATION_EXISTS");
+        // Whose it is finds it.
+        let again = client.create_explanation(by(BEN, request(BEN))).await.unwrap().into_inner();
+        assert_eq!(watched(&api, BEN, &name).await.operation, again.name);
+        client.delete_explanation(by(BEN, delete())).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn only_its_creator_and_an_admin_end_and_delete_an_explanation() {
     let sandbox = Sandbox::linear().await;
     let api = shared(&sandbox).await;

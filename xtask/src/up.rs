@@ -18,7 +18,8 @@ use std::path::PathBuf;
 pub(crate) struct Options {
     /// Run a cluster on this machine instead: Redis, three teachers and two of every other service behind nginx
     ///
-    /// Programs reach it at the port after the page's. `DEEPER_*` variables hold for all services. See docs/CLUSTER.md.
+    /// Programs reach it at the port after the page's. `DEEPER_*` variables hold for all services, but for those that
+    /// name addresses, the store, the cache, the page or MNIST. See docs/CLUSTER.md.
     #[arg(long)]
     pub(crate) cluster: bool,
     /// Where models and explanations are kept [default: visualize-it-deeper in the user's data folder]

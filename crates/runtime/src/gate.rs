@@ -150,7 +150,7 @@ impl State {
         !self.occupied && self.next() == Some(ticket)
     }
 
-    /// A look at all who wait: a few engines and the student's fits, 32 at most.
+    /// A look at all who wait: a few engines beside 32 fits, or 32 uploads, at most.
     fn next(&self) -> Option<u64> {
         let rank = |(ticket, (priority, caller)): &(&u64, &(Priority, Option<Caller>))| {
             (*priority, self.last_turns.get(caller).copied().unwrap_or(0), **ticket)

@@ -4,6 +4,7 @@ use std::fs;
 
 use integration_tests::{
     api::fitted,
+    failure::Failure,
     small::{TEACHER, page_folder},
     web::{WebAnswer, WebStream, call, http},
     whole::Whole,
@@ -12,10 +13,12 @@ use proto::raw::{
     deeper::{
         catalog::v1 as catalog,
         explanation::v1::{self as raw, State},
+        types::v1 as types,
     },
     google::longrunning::Operation,
 };
 use tokio::time::timeout;
+use tonic::Code;
 
 use super::{CATALOG, EXPLANATIONS, NEIGHBOR_COUNT, PATIENCE, TURN, all_teachers, explain, watch};
 
@@ -27,6 +30,7 @@ async fn page_and_both_kinds_of_grpc_come_through_nginx() {
     files_arrive_whole(&whole, &page).await;
     strangers_stay_out(&whole).await;
     kept_connections_are_not_mixed_up(&whole).await;
+    large_failures_come_whole(&whole).await;
     each_message_of_a_watch_comes_at_once(&whole).await;
 }
 
@@ -62,6 +66,21 @@ async fn kept_connections_are_not_mixed_up(whole: &Whole) {
         let teacher = whole.api.catalog.clone().get_teacher(request.clone()).await.unwrap().into_inner();
         assert_eq!(teacher, answer.messages[0]);
     }
+}
+
+/// A failure is all in its head, of which nginx takes 4 KiB unless told otherwise.
+async fn large_failures_come_whole(whole: &Whole) {
+    let mut request = explain("wrong");
+    let wrong = types::LatentRange { dimension: 0, low: 1.0, high: -1.0 };
+    request.neighborhood.as_mut().unwrap().ranges = vec![wrong; 64];
+    let status = whole.api.explanations.clone().create_explanation(request.clone()).await.unwrap_err();
+    // In base64 there is a third more of them.
+    assert!(status.details().len() > 3 * 1_024, "{} bytes prove nothing", status.details().len());
+    Failure::from(status).expect(Code::InvalidArgument, "INVALID_FIELDS");
+    let path = format!("{EXPLANATIONS}/CreateExplanation");
+    let answer: WebAnswer<Operation> = call(whole.nginx.page, &path, &request).await.unwrap();
+    let code = (Code::InvalidArgument as i32).to_string();
+    assert_eq!(answer.trailer("grpc-status"), Some(&*code), "{:?}", answer.trailers);
 }
 
 /// The first message of a watch is there while nothing can be computed, and so not at the end with all others.

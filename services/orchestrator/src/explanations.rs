@@ -13,6 +13,9 @@ pub mod questions;
 pub mod runs;
 mod shares;
 mod students;
+#[cfg(test)]
+mod tests;
+mod uploads;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -24,7 +27,6 @@ use prost::Message;
 use proto::raw::deeper::explanation::v1 as raw;
 use runtime::{
     call::Context,
-    gate::Gate,
     places::{Place, Places},
 };
 use tokio_util::task::TaskTracker;
@@ -36,8 +38,9 @@ pub use questions::{NewExplanation, Resolved};
 pub use students::{MadeStudent, StudentUpdate};
 
 use self::{
-    memory::{Held, Memory, holding},
+    memory::{Memory, Seat},
     runs::Runs,
+    uploads::Uploads,
 };
 use crate::{
     caller::{ANONYMOUS, Caller, Limits},
@@ -75,12 +78,13 @@ pub struct Explanations {
     runs: Runs,
     /// One for each that runs or waits, taken by whoever asks for it.
     places: Places,
-    /// Uploads are decoded one at a time, callers in turn: 384 of one caller may come at once.
-    decoding: Gate,
+    uploads: Uploads,
     tasks: TaskTracker,
-    /// In order of creation. Written by `create`, `revive` and `delete`.
+    /// In the order they were begun or asked for again, one of a name. Written by `keep`, `forget_live` and
+    /// `record_end`.
     live: Arc<Mutex<Vec<Arc<Live>>>>,
-    /// Serializes creations, ends and deletions, so that one id or request id makes one explanation.
+    /// Serializes creations and deletions, so that one id or request id makes one explanation. Held over a few looks
+    /// at the documents, never while anybody waits for a turn.
     creating: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -97,25 +101,48 @@ impl Explanations {
     ) -> Self {
         let runs = Runs::new(models.clone(), memory.clone(), tasks.clone());
         let (live, creating) = (Arc::default(), Arc::default());
-        let places = Places::new(MAX_RUNNING_COUNT);
-        let decoding = Gate::new();
-        Self { models, memory, catalog, documents, board, limits, runs, places, decoding, tasks, live, creating }
+        let (places, uploads) = (Places::new(MAX_RUNNING_COUNT), Uploads::default());
+        Self { models, memory, catalog, documents, board, limits, runs, places, uploads, tasks, live, creating }
     }
 
     /// Begins an explanation, or finds the one that the same request id began.
     pub async fn create(&self, caller: &Caller, new: NewExplanation, now: i64) -> Result<Arc<Live>> {
-        let seat = self.seat_of(caller).await;
-        let _one_at_a_time = self.creating.lock().await;
         if let Some(earlier) = self.find_request(caller, &new).await? {
             return self.get(&earlier).await;
         }
+        // Before the lock: an upload may wait for its turn for long.
         let (explanation, question) = self.question(caller, &new, now).await?;
+        let document = raw::Explanation::from(&explanation).encode_to_vec();
+        let seat = self.seat_of(caller).await;
+        let entering = seat.kept(async {
+            let one_at_a_time = self.creating.lock().await;
+            let entered = self.enter(caller, &new, &document, &seat).await;
+            (one_at_a_time, entered)
+        });
+        let (one_at_a_time, entered) = entering.await;
+        match entered? {
+            Entered::New(place) => {
+                let live = Live::begun(explanation, question.clone()).counted();
+                Ok(self.begin(live, document, question, place, seat))
+            }
+            Entered::Earlier(name) => {
+                drop(one_at_a_time);
+                self.get(&name).await
+            }
+        }
+    }
+
+    /// Puts a new explanation on record and takes a place for it, unless the same request has made it by now.
+    async fn enter(&self, caller: &Caller, new: &NewExplanation, document: &[u8], seat: &Seat) -> Result<Entered> {
+        if let Some(earlier) = self.find_request(caller, new).await? {
+            return Ok(Entered::Earlier(earlier));
+        }
         let place = self.place()?;
-        let share = self.check_share(caller, seat)?;
+        self.check_share(caller, seat)?;
         // Noted first: the same request at another replica finds it, or at least the name that is taken.
         let is_first = match &new.request_id {
             Some(request_id) => {
-                let record = format!("{}\n{}", explanation.name, new.fingerprint).into_bytes();
+                let record = format!("{}\n{}", new.name, new.fingerprint).into_bytes();
                 let is_first = self.documents.create(&request_path(caller, request_id), record.clone()).await?;
                 if !is_first {
                     // Its explanation was deleted since, or is being made at this moment.
@@ -125,17 +152,21 @@ impl Explanations {
             }
             None => true,
         };
-        let document = raw::Explanation::from(&explanation).encode_to_vec();
-        if self.documents.create(explanation.name.as_str(), document.clone()).await? {
-            return Ok(self.begin(explanation, document, question, place, share));
+        let deleted = self.find_live(&new.name);
+        if self.documents.create(new.name.as_str(), document.to_vec()).await? {
+            if deleted.is_some() {
+                // At another replica, which has not been heeded here yet.
+                self.forget_live(&new.name);
+            }
+            return Ok(Entered::New(place));
         }
-        if !is_first {
-            return self.get(&explanation.name).await;
+        if !is_first && self.is_of(caller, &new.name).await? {
+            return Ok(Entered::Earlier(new.name.clone()));
         }
         if let Some(request_id) = &new.request_id {
             self.documents.delete(&request_path(caller, request_id)).await?;
         }
-        Err(Error::AlreadyExists { kind: "EXPLANATION", resource: explanation.name.to_string() })
+        Err(Error::AlreadyExists { kind: "EXPLANATION", resource: new.name.to_string() })
     }
 
     /// An explanation. One that only its document is left of is begun again.
@@ -147,14 +178,15 @@ impl Explanations {
         let document = document.ok_or_else(|| not_found(name))?;
         let explanation = read_document(&document)?;
         if matches!(explanation.state, ExplanationState::Failed(_) | ExplanationState::Cancelled) {
-            return Ok(self.find_live(name).unwrap_or_else(|| self.keep(Live::ended(explanation))));
+            return Ok(self.keep(Live::ended(explanation)).0);
         }
         let question = self.question_again(&explanation).await?;
         let place = self.place()?;
         if self.documents.get(name.as_str()).await?.is_none() {
             return Err(not_found(name));
         }
-        Ok(self.find_live(name).unwrap_or_else(|| self.begin(explanation, document, question, place, None)))
+        let live = Live::begun(explanation, question.clone());
+        Ok(self.begin(live, document, question, place, Seat::Uncounted))
     }
 
     /// All explanations, newest first, as they were asked for or are now.
@@ -259,26 +291,22 @@ impl Explanations {
         }
     }
 
-    /// `document` is what is on record of it. The work queues under the name of whoever asks, who need not be its
-    /// creator: looking at another one's explanation takes nothing of theirs.
-    fn begin(
-        &self,
-        explanation: Explanation,
-        document: Vec<u8>,
-        question: Question,
-        place: Place,
-        share: Option<Held>,
-    ) -> Arc<Live> {
+    /// Begins one unless somebody has meanwhile. `document` is what is on record of it. The work queues under the
+    /// name of whoever asks, who need not be its creator: looking at another one's explanation takes nothing of theirs.
+    fn begin(&self, new: Live, document: Vec<u8>, question: Question, place: Place, seat: Seat) -> Arc<Live> {
         let context = Context::current().unbounded();
-        let live = self.keep(Live::begun(explanation, question.clone()));
+        let (live, is_new) = self.keep(new);
+        if !is_new {
+            return live;
+        }
         let (all, running) = (self.clone(), Arc::clone(&live));
         let span = tracing::info_span!(parent: None, "explanation", explanation.name = %live.name());
         runtime::telemetry::continue_trace(&span);
         let work = async move {
             let under_way = ExplanationUnderWay::begin();
-            holding(&share, running.follow(all.runs.clone(), question)).await;
+            seat.kept(running.follow(all.runs.clone(), question)).await;
             under_way.ended(&running.current().state);
-            drop((place, share));
+            drop((place, seat));
             if let Err(error) = all.record_end(&running, &document).await {
                 tracing::warn!(explanation.name = %running.name(), %error, "the end of an explanation was not stored");
             }
@@ -287,15 +315,19 @@ impl Explanations {
         live
     }
 
-    fn keep(&self, new: Live) -> Arc<Live> {
-        let new = Arc::new(new);
+    /// Has it in memory, unless one of its name is there; says whether it is this one.
+    fn keep(&self, new: Live) -> (Arc<Live>, bool) {
         let mut live = self.lock_live();
+        if let Some(known) = live.iter().find(|live| live.name() == new.name()) {
+            return (Arc::clone(known), false);
+        }
+        let new = Arc::new(new);
         while live.len() >= MAX_LIVE_COUNT {
             let Some(oldest_done) = live.iter().position(|live| live.current().is_done()) else { break };
             live.remove(oldest_done);
         }
         live.push(Arc::clone(&new));
-        new
+        (new, true)
     }
 
     /// A place for whoever this is done for.
@@ -304,20 +336,26 @@ impl Explanations {
         self.places.take(&Context::current().caller).ok_or_else(full)
     }
 
-    /// The explanation that the same request id began, unless it was deleted since.
+    /// The explanation that the same request id began, unless it was deleted since and its name may be another's.
     async fn find_request(&self, caller: &Caller, new: &NewExplanation) -> Result<Option<ResourceName>> {
         let Some(request_id) = &new.request_id else { return Ok(None) };
         let found = self.documents.get(&request_path(caller, request_id)).await?;
         let record = found.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let Some((name, fingerprint)) = record.split_once('\n') else { return Ok(None) };
         let name = ResourceName::parse(name, ResourceName::EXPLANATION).map_err(Error::unexpected)?;
-        if self.documents.get(name.as_str()).await?.is_none() {
+        if !self.is_of(caller, &name).await? {
             return Ok(None);
         }
         if fingerprint != new.fingerprint {
             return Err(Error::invalid("request_id", "was used for another request"));
         }
         Ok(Some(name))
+    }
+
+    /// Whether there is an explanation of this name and it is this caller's.
+    async fn is_of(&self, caller: &Caller, name: &ResourceName) -> Result<bool> {
+        let document = self.documents.get(name.as_str()).await?;
+        Ok(document.is_some_and(|document| creator_of(&document) == caller.name))
     }
 
     fn find_live(&self, name: &ResourceName) -> Option<Arc<Live>> {
@@ -329,7 +367,16 @@ impl Explanations {
     }
 }
 
-/// Each creator's requests are their own: a UUID that somebody else used tells nothing.
+/// What a request to create one comes to.
+enum Entered {
+    /// It is on record and has its place.
+    New(Place),
+    /// The same request has made it already.
+    Earlier(ResourceName),
+}
+
+/// Each creator's requests are their own. The UUID of one without an `explanation_id` is also its explanation's
+/// name, which is one for all: whoever comes second with it is told that it exists.
 fn request_path(caller: &Caller, request_id: &str) -> String {
     if caller.name == ANONYMOUS {
         return format!("requests/{request_id}");

@@ -98,7 +98,7 @@ impl Drop for ExplanationUnderWay {
 pub(crate) enum Stage {
     /// Finding the instance in the latent space, unless that is known.
     Encoding,
-    /// Waiting for neighbors with nothing else left to label.
+    /// Waiting for neighbors with a place at the teacher free, also while one chunk is there.
     Generating,
     /// At least one chunk of neighbors is with the teacher.
     Labeling,

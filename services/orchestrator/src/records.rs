@@ -50,8 +50,9 @@ struct OperationRecord {
 /// Records as documents under `catalog/`, and the replicas' board beside them, so that one listing has all.
 pub struct StoredRecords {
     artifacts: Artifacts,
-    /// The sign that this replica's process is there, while it has a heartbeat. Held over its making.
-    presence: tokio::sync::Mutex<Option<Presence>>,
+    /// The sign that this replica's process is there, while it has a heartbeat, and the replica's id. Held over
+    /// its making.
+    presence: tokio::sync::Mutex<Option<(String, Presence)>>,
 }
 
 impl StoredRecords {

@@ -27,6 +27,8 @@
 //!   may take it. A process that was stopped and wakes up later does so at its first look at the clock; what it
 //!   writes until then is what its successor writes, because trainings are seeded.
 //! - A request to cancel goes to the owner itself, or onto the board, where the owner finds it at its next look.
+//! - What a killed replica left on the board is taken off it by whoever has seen it dead for eight times
+//!   [`Timing::dead`]. One that lives after all shows itself again with its next heartbeat.
 //! - A record that this replica owns is written by nobody else; all others are taken as they are read.
 
 use std::{

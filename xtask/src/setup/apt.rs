@@ -24,32 +24,43 @@ pub(crate) fn install(packages: &[&str], purpose: &str) -> Result<()> {
     command::run(&format!("installing {names} for {purpose}"), &mut install)
 }
 
-/// One program out of a package that is downloaded and not installed, for the purpose `purpose` ("checking the
-/// alerts"); it lies in the user's cache. `inside` is its path in the package.
-pub(crate) fn program(package: &str, inside: &str, purpose: &str) -> Result<PathBuf> {
+/// One program out of the first of these packages that holds it, for the purpose `purpose` ("checking the alerts"). They
+/// are downloaded and not installed; it lies in the user's cache. `inside` is its path in the package.
+pub(crate) fn program(packages: &[&str], inside: &str, purpose: &str) -> Result<PathBuf> {
     let name = Path::new(inside).file_name().context("a program has a name")?;
     if !command::on_path("apt-get") || !command::on_path("dpkg-deb") {
         bail!("{purpose} needs {}; install it, then run this again", name.display());
     }
     let folder = place::install(&name.to_string_lossy(), |folder| {
-        let scratch = place::scratch()?;
-        let download = || {
-            let mut download = Command::new("apt-get");
-            download.args(["--quiet", "--quiet", "download", package]).current_dir(scratch.path());
-            download
-        };
-        if !command::succeeds(&mut download()) {
-            refresh(purpose)?;
-            command::run(&format!("downloading Debian's package {package}"), &mut download())?;
+        for package in packages {
+            let scratch = place::scratch()?;
+            let unpacked = unpack(package, scratch.path(), purpose)?;
+            if unpacked.join(inside).is_file() {
+                fs::copy(unpacked.join(inside), folder.join(name))?;
+                return Ok(());
+            }
         }
-        let package = fs::read_dir(scratch.path())?.next().context("apt-get left no package")??.path();
-        let unpacked = scratch.path().join("unpacked");
-        let mut unpack = Command::new("dpkg-deb");
-        command::run(&format!("unpacking {}", name.display()), unpack.arg("-x").arg(package).arg(&unpacked))?;
-        fs::copy(unpacked.join(inside), folder.join(name)).with_context(|| format!("the package has no {inside}"))?;
-        Ok(())
+        bail!("{purpose} needs {inside}, which is in none of Debian's packages {}", packages.join(", "))
     })?;
     Ok(folder.join(name))
+}
+
+/// Downloads a package and unpacks it, into a folder of `scratch`.
+fn unpack(package: &str, scratch: &Path, purpose: &str) -> Result<PathBuf> {
+    let download = || {
+        let mut download = Command::new("apt-get");
+        download.args(["--quiet", "--quiet", "download", package]).current_dir(scratch);
+        download
+    };
+    if !command::succeeds(&mut download()) {
+        refresh(purpose)?;
+        command::run(&format!("downloading Debian's package {package}"), &mut download())?;
+    }
+    let file = fs::read_dir(scratch)?.next().context("apt-get left no package")??.path();
+    let unpacked = scratch.join("unpacked");
+    let mut unpack = Command::new("dpkg-deb");
+    command::run(&format!("unpacking {package}"), unpack.arg("-x").arg(file).arg(&unpacked))?;
+    Ok(unpacked)
 }
 
 /// Refreshes the list of packages, for those that are downloaded and not installed.

@@ -82,7 +82,7 @@ pub(crate) fn schemas() -> Result<PathBuf> {
 pub(crate) fn promtool() -> Result<PathBuf> {
     match command::find("promtool") {
         Some(path) => Ok(path),
-        None => apt::program("prometheus", "usr/bin/promtool", "checking the alerts"),
+        None => apt::program(&["prometheus"], "usr/bin/promtool", "checking the alerts"),
     }
 }
 

@@ -20,8 +20,8 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-/// Inner ports are looked for among so many after the public ones. Not where the system takes the ports of outgoing
-/// connections from: one of those could be in the way of a program that comes back.
+/// Inner ports are looked for among so many after the public ones. With --listen well below 32768 that is not where
+/// Linux takes the ports of outgoing connections from; one of those can be in the way of a program that comes back.
 const PORTS_LOOKED_AT: usize = 1_000;
 
 /// What the cluster is made of.
@@ -80,7 +80,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
 
     let api = parts.api()?;
     let _lock = prepare(&parts)?;
-    let ports = ports(parts.listen, api).with_context(|| left(&parts))?;
+    nothing_is_left(&parts)?;
+    let ports = ports(parts.listen, api)?;
     let programs = plan::programs(&parts, &ports, thread_count());
     let template = fs::read_to_string(place::root().join("deploy/nginx.conf"))?;
     let orchestrators: Vec<SocketAddr> =
@@ -89,12 +90,12 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let configuration = nginx::configuration(&template, parts.listen, api, &orchestrators, &folder);
     fs::write(folder.join("nginx.conf"), configuration)?;
 
-    println!("> starting {} programs", programs.len());
+    say(&format!("> starting {} programs", programs.len()));
     let interrupts = Interrupts::count_signals()?;
     let mut supervisor = Supervisor::new(parts.roster(), interrupts.clone());
-    let outcome = supervisor.start(programs, &parts.logs()).and_then(|()| {
-        print_table(&supervisor, &parts, api);
-        supervisor.keep()
+    let outcome = supervisor.start(programs, &parts.logs()).map(|()| {
+        say_table(&supervisor, &parts, api);
+        supervisor.keep();
     });
     say("> stopping");
     supervisor.stop();
@@ -130,14 +131,20 @@ fn ports(page: SocketAddr, api: SocketAddr) -> Result<Vec<u16>> {
     Ok(ports)
 }
 
-/// Nobody holds the lock, but somebody may hold a port.
-fn left(parts: &Parts) -> String {
-    let roster = parts.roster();
-    if roster.exists() {
-        format!("the cluster before this one was killed; {} lists programs that it may have left", roster.display())
-    } else {
-        "no place for the cluster".to_owned()
+/// Nobody holds the lock, but programs of a cluster that was killed may run on; the next list would forget them.
+fn nothing_is_left(parts: &Parts) -> Result<()> {
+    let left = roster::left(&parts.roster());
+    if left.is_empty() {
+        return Ok(());
     }
+    let (names, pids): (Vec<String>, Vec<String>) = left.into_iter().map(|(name, pid)| (name, pid.to_string())).unzip();
+    bail!(
+        "the cluster before this one was killed and left {}: end them with `kill {}`, then run this again (if they are \
+         somebody else's, remove {})",
+        names.join(", "),
+        pids.join(" "),
+        parts.roster().display()
+    )
 }
 
 fn free_after(port: u16) -> impl Iterator<Item = u16> {
@@ -153,17 +160,18 @@ fn thread_count() -> usize {
     (processors / plan::TEACHER_COUNT).max(1)
 }
 
-fn print_table(supervisor: &Supervisor, parts: &Parts, api: SocketAddr) {
-    println!("\n{:<16}{:>8}  {:<22}log", "program", "pid", "address");
+fn say_table(supervisor: &Supervisor, parts: &Parts, api: SocketAddr) {
+    say(&format!("\n{:<16}{:>8}  {:<22}log", "program", "pid", "address"));
     for member in supervisor.members() {
         let program = &member.program;
         let pid = member.pid().map(|pid| pid.to_string()).unwrap_or_default();
-        println!("{:<16}{pid:>8}  {:<22}{}", program.name, program.address.to_string(), relative(member.log()));
+        let (address, log) = (program.address.to_string(), relative(member.log()));
+        say(&format!("{:<16}{pid:>8}  {address:<22}{log}", program.name));
     }
-    println!("\nlogs in {}, process ids in {}", parts.folder().display(), parts.roster().display());
-    println!("page and grpc-web: http://{}", parts.listen);
-    println!("gRPC for programs: {api}");
-    println!("> running (Ctrl-C ends it, once more at once); kill whatever you like");
+    say(&format!("\nlogs in {}, process ids in {}", parts.folder().display(), parts.roster().display()));
+    say(&format!("page and grpc-web: http://{}", parts.listen));
+    say(&format!("gRPC for programs: {api}"));
+    say("> running (Ctrl-C ends it, once more at once); kill whatever you like");
 }
 
 /// `logs/teacher-1.log`
@@ -209,6 +217,21 @@ mod tests {
         for wrong in ["127.0.0.1:0", "127.0.0.1:65535"] {
             assert!(api(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_a_killed_cluster_left_is_named_before_it_is_forgotten() {
+        let data = tempfile::tempdir().unwrap();
+        let parts = Parts::for_testing(data.path(), "127.0.0.1:8080");
+        let _lock = prepare(&parts).unwrap();
+        nothing_is_left(&parts).unwrap();
+        let program = fs::read_to_string("/proc/self/comm").unwrap();
+        let (address, pid) = (parts.listen, std::process::id());
+        let entry = roster::Entry { name: "teacher-1", program: program.trim().into(), address, pid };
+        roster::write(&parts.roster(), &[entry]).unwrap();
+        let told = nothing_is_left(&parts).unwrap_err().to_string();
+        assert!(told.contains("teacher-1") && told.contains(&format!("`kill {pid}`")), "{told}");
     }
 
     #[test]

@@ -133,7 +133,7 @@ async fn overload(
     for callers in CALLERS_A_REPLICA.map(|callers| callers * replica_count) {
         peaks.push(told(format!("{callers} callers"), machine.during(calls.at_once(callers, duration)).await?));
     }
-    let peak = peaks.iter().map(|row| row.report.goodput()).fold(0.0, f64::max);
+    let peak = peak(&peaks)?;
     let mut offered = Vec::new();
     for factor in FACTORS {
         let load = machine.during(calls.offered("a", factor * peak, duration)).await?;
@@ -151,6 +151,12 @@ async fn overload(
     Ok(table::bars(&peaks, &offered, &alone, &beside))
 }
 
+/// The best goodput. What is offered after it is a part or a multiple of it, and so it has to be something.
+fn peak(rows: &[Row]) -> Result<f64, Status> {
+    let peak = rows.iter().map(|row| row.report.goodput()).fold(0.0, f64::max);
+    if peak > 0.0 { Ok(peak) } else { Err(Status::unavailable("no call to the teachers succeeded")) }
+}
+
 impl Options {
     fn teachers(&self) -> Result<String, Status> {
         match (&self.teachers, &self.cluster) {
@@ -161,5 +167,20 @@ impl Options {
             }
             (None, None) => Ok("http://127.0.0.1:8081".to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use integration_tests::load::closed_loop;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn where_nothing_succeeds_nothing_is_offered() {
+        let nobody = |_| async { Err(Status::unavailable("nobody")) };
+        let load = closed_loop(1, Duration::from_millis(10), nobody);
+        let (report, usage) = Machine::new(None).during(load).await.unwrap();
+        assert!(peak(&[Row { what: String::new(), report, usage }]).unwrap_err().message().contains("succeeded"));
     }
 }

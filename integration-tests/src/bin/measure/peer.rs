@@ -1,13 +1,17 @@
 //! Another program that explains and classifies the same images with the same weights, asked in alternation
 //! with ours. One line in, one line out; `peers/torch_peer.py` says which.
 
-use std::{path::Path, process::Stdio};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
 };
 use tonic::Status;
+
+/// For one answer: to load everything and find the best batch, or to explain an image.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// A peer that runs. Dropping it ends it.
 pub(super) struct Peer {
@@ -77,7 +81,8 @@ impl Peer {
 }
 
 async fn line(output: &mut Lines<BufReader<ChildStdout>>) -> Result<String, Status> {
-    let line = output.next_line().await.map_err(|error| Status::aborted(error.to_string()))?;
+    let line = timeout(LIMIT, output.next_line()).await.map_err(|_| Status::aborted("the peer does not answer"))?;
+    let line = line.map_err(|error| Status::aborted(error.to_string()))?;
     line.ok_or_else(|| Status::aborted("the peer has ended"))
 }
 

@@ -11,7 +11,7 @@ const TICKS_A_SECOND: f64 = 100.0;
 const LISTENS: &str = "0A";
 const MIB: f64 = 1_024.0;
 
-/// The processes that are watched.
+/// The processes that are watched: those that were named, and their children at that time (nginx works in one).
 #[derive(Debug)]
 pub(super) struct Processes(Vec<u32>);
 
@@ -30,10 +30,10 @@ impl Processes {
     /// this machine.
     pub(super) fn find(server: &str, named: &[u32], cluster: Option<&Path>) -> Result<Self, Status> {
         if let Some(file) = cluster {
-            return Ok(Self(Members::at(file).read()?.iter().map(|member| member.pid).collect()));
+            return Ok(Self::with_children(Members::at(file).read()?.iter().map(|member| member.pid).collect()));
         }
         if !named.is_empty() {
-            return Ok(Self(named.to_vec()));
+            return Ok(Self::with_children(named.to_vec()));
         }
         let port = server.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
         let listener = port.and_then(listening_socket).and_then(|socket| owner(&socket));
@@ -42,6 +42,12 @@ impl Processes {
             Status::failed_precondition(format!("there is no process that listens at {server} {why}"))
         };
         Ok(Self(vec![listener.ok_or_else(missing)?]))
+    }
+
+    fn with_children(parents: Vec<u32>) -> Self {
+        let is_child = |pid: &u32| parent(*pid).is_some_and(|parent| parents.contains(&parent));
+        let children: Vec<u32> = all().filter(is_child).filter(|pid| !parents.contains(pid)).collect();
+        Self([parents, children].concat())
     }
 
     /// This one.
@@ -85,6 +91,17 @@ fn sample(pid: u32) -> Option<Sample> {
     })
 }
 
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Everything that runs on this machine.
+fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// The inode of the socket that listens at a port, in decimal.
 fn listening_socket(port: u16) -> Option<String> {
     let ending = format!(":{port:04X}");
@@ -104,8 +121,7 @@ fn owner(socket: &str) -> Option<u32> {
         let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         files.into_iter().any(|file| fs::read_link(file.path()).is_ok_and(|target| target == Path::new(&link)))
     };
-    let entries = fs::read_dir("/proc").ok()?.flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(has_it)
+    all().find(has_it)
 }
 
 #[cfg(test)]
@@ -125,6 +141,22 @@ mod tests {
         assert!(before.resident_mib > 1.0 && before.thread_count >= 1.0);
         let files: Vec<_> = (0..10).map(|_| fs::File::open("/proc/self/stat").unwrap()).collect();
         assert!(found.sample().unwrap().open_file_count >= before.open_file_count + files.len() as f64);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn children_are_watched_with_their_parents() {
+        let mut parent = std::process::Command::new("sh").args(["-c", "sleep 600 & wait"]).spawn().unwrap();
+        let found = || Processes::find("", &[parent.id()], None).unwrap();
+        while found().count() < 2 {
+            std::thread::yield_now();
+        }
+        let [_, child] = found().0[..] else { panic!("{:?}", found()) };
+        assert!(found().sample().unwrap().thread_count >= 2.0);
+        for pid in [child, parent.id()] {
+            std::process::Command::new("kill").arg(pid.to_string()).status().unwrap();
+        }
+        parent.wait().unwrap();
     }
 
     #[test]

@@ -38,6 +38,8 @@ use super::{
 
 /// How long nobody asks anything before what is held at rest is read: threads that wait for work end after ten.
 const REST: Duration = Duration::from_secs(20);
+/// From one explanation of the warm-up to the next: they take seconds.
+const WARM_UP_PATIENCE: Duration = Duration::from_secs(300);
 /// How long the processor is watched at rest.
 const IDLE: Duration = Duration::from_secs(3);
 /// Lines of the table, whatever the duration.
@@ -102,9 +104,7 @@ pub(super) async fn run(server: &str, api: &Api, models: &Models, options: &Opti
     println!("filling the caches with {} explanations", options.warm_up);
     let warm_up = share();
     let clients = start(&warm_up, options.clients, false)?;
-    while warm_up.tally.explained_count() < options.warm_up && warm_up.tally.counts().failed == 0 {
-        sleep(Duration::from_millis(100)).await;
-    }
+    warm(&warm_up.tally, options.warm_up).await?;
     finish(&warm_up, clients).await;
     let before = at_rest(&processes).await?;
     clear(api, warm_up.run).await?;
@@ -135,6 +135,21 @@ fn start(shared: &Arc<Shared>, count: usize, is_mixed: bool) -> Result<JoinSet<(
         clients.spawn(Client::new(Arc::clone(shared), index)?.work(is_mixed));
     }
     Ok(clients)
+}
+
+/// Waits for so many explanations or a failure. Fails when none comes for long: whatever is asked for is refused.
+async fn warm(tally: &Tally, count: usize) -> Result<(), Status> {
+    let (mut explained, mut since) = (0, tokio::time::Instant::now());
+    while explained < count && tally.counts().failed == 0 {
+        sleep(Duration::from_millis(100)).await;
+        if tally.explained_count() > explained {
+            (explained, since) = (tally.explained_count(), tokio::time::Instant::now());
+        }
+        if since.elapsed() > WARM_UP_PATIENCE {
+            return Err(Status::deadline_exceeded("the caches are not full, and no explanation comes any more"));
+        }
+    }
+    Ok(())
 }
 
 /// Lets every client end what it does and go.
@@ -187,4 +202,17 @@ async fn clear(api: &Api, run: u64) -> Result<usize, Status> {
         }
     }
     Ok(running)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warm_up_in_which_all_is_refused_ends() {
+        let tally = Tally::default();
+        assert!(warm(&tally, 1).await.is_err());
+        tally.explained(Duration::from_secs(1));
+        assert!(warm(&tally, 1).await.is_ok());
+    }
 }

@@ -39,6 +39,8 @@ pub(super) struct Overview {
     pub(super) owners: BTreeMap<ResourceName, String>,
     /// Ids of operations that somebody wants to end.
     pub(super) requests: BTreeSet<String>,
+    /// Replicas that have a heartbeat on the board.
+    pub(super) replicas: BTreeSet<String>,
 }
 
 /// Changed records, by kind.
@@ -95,7 +97,8 @@ impl Catalog {
         self.read_owners(&listing, &mut mirror.owners).await?;
         let owners = mirror.owners.iter().map(|(name, (_, owner))| (name.clone(), owner.clone())).collect();
         let requests = listing.requests.into_keys().collect();
-        mirror.overview = Arc::new(Overview { owners, requests });
+        let replicas = listing.replicas.into_keys().collect();
+        mirror.overview = Arc::new(Overview { owners, requests, replicas });
         let records = listing.teachers.into_iter().chain(listing.autoencoders).chain(listing.operations);
         mirror.seen = records.collect();
         Ok(true)

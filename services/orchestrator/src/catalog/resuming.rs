@@ -25,6 +25,8 @@ struct Memory {
     requests: HashMap<String, Instant>,
     /// Claims on operations that have no record, and since when.
     strays: HashMap<ResourceName, Instant>,
+    /// Replicas that are dead but have a heartbeat on the board, and since when.
+    dead: HashMap<String, Instant>,
 }
 
 impl Catalog {
@@ -179,10 +181,12 @@ impl Catalog {
         Ok(())
     }
 
-    /// Takes off the board what has served: claims on what is done, requests that were heeded.
+    /// Takes off the board what has served: claims on what is done, requests that were heeded, what killed
+    /// replicas have left.
     async fn clean_up(&self, overview: &Overview, memory: &mut Memory) -> Result<()> {
-        let (board, operations) = (self.inner.replica.board(), &self.inner.operations);
-        let is_old = |since: &Instant| since.elapsed() >= self.inner.replica.timing().dead() * 8;
+        let (replica, operations) = (&self.inner.replica, &self.inner.operations);
+        let board = replica.board();
+        let is_old = |since: &Instant| since.elapsed() >= replica.timing().dead() * 8;
         let ended = |name: &ResourceName| operations.get(name).ok().map(|operation| operation.is_done());
         memory.strays.retain(|name, _| overview.owners.contains_key(name));
         for (operation, owner) in &overview.owners {
@@ -191,7 +195,7 @@ impl Catalog {
                 // It may be about to be written, by us or by somebody who lives.
                 None => {
                     let since = memory.strays.entry(operation.clone()).or_insert_with(Instant::now);
-                    is_old(since) && (self.inner.replica.is(owner) || !self.inner.replica.is_alive(owner))
+                    is_old(since) && (replica.is(owner) || !replica.is_alive(owner))
                 }
             };
             if is_served {
@@ -206,6 +210,15 @@ impl Catalog {
             // Whoever it is for has looked at the board many times by then.
             if is_old(since) && !is_open {
                 board.forget_request(id).await?;
+            }
+        }
+        let is_dead = |id: &String| !replica.is(id) && !replica.is_alive(id);
+        memory.dead.retain(|id, _| overview.replicas.contains(id) && is_dead(id));
+        for id in overview.replicas.iter().filter(|id| is_dead(id)) {
+            if is_old(memory.dead.entry(id.clone()).or_insert_with(Instant::now)) {
+                // One that lives after all shows itself again with its next heartbeat.
+                board.bury(id).await?;
+                board.leave(id).await?;
             }
         }
         Ok(())

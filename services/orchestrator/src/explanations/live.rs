@@ -29,6 +29,8 @@ pub struct Live {
     question: Option<Question>,
     /// Whether this is not the first time it is computed: its success is on record.
     has_succeeded_before: bool,
+    /// Whether its creator has begun it here, and pays for it.
+    is_counted: bool,
     cancellation: CancellationToken,
     /// Set by `forget`, read by whoever would store its end.
     forgotten: AtomicBool,
@@ -47,6 +49,11 @@ impl Live {
         Self { has_succeeded_before, ..Self::new(from_the_start, Some(question)) }
     }
 
+    /// The same, of its creator's share.
+    pub(super) fn counted(self) -> Self {
+        Self { is_counted: true, ..self }
+    }
+
     /// One that ended otherwise than well: there is nothing to compute.
     pub(super) fn ended(explanation: Explanation) -> Self {
         Self::new(explanation, None)
@@ -61,6 +68,7 @@ impl Live {
             reserved: Arc::default(),
             question,
             has_succeeded_before: false,
+            is_counted: false,
             cancellation: CancellationToken::new(),
             forgotten: AtomicBool::new(false),
         }
@@ -105,6 +113,11 @@ impl Live {
     /// Whether it is computed once more after a success, and has not come to it again.
     pub(super) fn is_repetition(&self) -> bool {
         self.has_succeeded_before && self.current().state != ExplanationState::Succeeded
+    }
+
+    /// Whether it is of its creator's share.
+    pub(super) fn is_counted(&self) -> bool {
+        self.is_counted
     }
 
     /// Waits for its end and tells what its students can be made from.

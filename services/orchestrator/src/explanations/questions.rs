@@ -1,20 +1,14 @@
 //! From what a caller asks to what the workflow needs: names are looked up, images decoded, defaults filled
 //! in, and everything that is wrong is said at once.
 
-use std::time::Duration;
-
 use domain::{
-    Dataset, Error, Explanation, ExplanationState, Image, Instance, Label, NeighborhoodSpec, ResourceName, Result,
-    Stage, StudentSpec, Teacher, Violations,
+    Dataset, Explanation, ExplanationState, Image, Instance, Label, NeighborhoodSpec, ResourceName, Result, Stage,
+    StudentSpec, Teacher, Violations,
 };
 use proto::{explanation::InstanceRequest, fields::under};
-use runtime::{call::Context, gate::Priority};
 
 use super::{Explanations, OPERATION_PREFIX, instance::check_gold_label, memory::teacher_digest};
-use crate::{caller::Caller, explain::Question, upload};
-
-/// How long an upload may wait for its turn: a decoder takes a second for the largest file.
-const DECODING_LIMIT: Duration = Duration::from_secs(20);
+use crate::{caller::Caller, explain::Question};
 
 /// A request to explain.
 #[derive(Debug, Clone)]
@@ -85,14 +79,7 @@ impl Explanations {
                 Ok(Resolved { instance: Instance::Image { image: image.clone(), gold_label }, image, gold_label })
             }
             InstanceRequest::Png { bytes, gold_label } => {
-                let shape = dataset.shape;
-                let (gate, caller) = (self.decoding.clone(), Context::current().caller);
-                let decode = move || {
-                    let turn = gate.enter_for(Priority::Interactive, &caller).wait(DECODING_LIMIT);
-                    let _turn = turn.ok_or(Error::QueueFull { engine: "uploads".into(), retry_after_ms: 2_000 })?;
-                    upload::image_from_png(&bytes, shape)
-                };
-                let image = tokio::task::spawn_blocking(decode).await.map_err(Error::unexpected)??;
+                let image = self.uploads.decode(bytes, dataset.shape).await?;
                 Ok(Resolved { instance: Instance::Image { image: image.clone(), gold_label }, image, gold_label })
             }
         }

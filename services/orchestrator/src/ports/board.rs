@@ -9,7 +9,7 @@ pub trait Board: Send + Sync {
     /// Shows that a replica is alive: its heartbeat's stamp moves.
     async fn beat(&self, replica: &str, count: u64) -> Result<()>;
 
-    /// Takes a heartbeat off the board.
+    /// Takes a heartbeat off the board: a replica's own, or that of one that is long dead.
     async fn leave(&self, replica: &str) -> Result<()>;
 
     /// Takes a replica's heartbeat off the board if its process is known to have ended; says whether it is.

@@ -29,7 +29,7 @@ impl Board for StoredRecords {
     async fn beat(&self, replica: &str, count: u64) -> Result<()> {
         let mut presence = self.presence.lock().await;
         if presence.is_none() {
-            *presence = self.artifacts.appear(replica).await?;
+            *presence = self.artifacts.appear(replica).await?.map(|presence| (replica.to_owned(), presence));
         }
         drop(presence);
         self.put(&path(REPLICAS, replica), &count.to_string(), Condition::Always).await.map(drop)
@@ -37,7 +37,8 @@ impl Board for StoredRecords {
 
     async fn leave(&self, replica: &str) -> Result<()> {
         self.artifacts.delete_document(&path(REPLICAS, replica)).await?;
-        *self.presence.lock().await = None;
+        // Dead replicas are taken off the board by others, whose own signs stay.
+        self.presence.lock().await.take_if(|(owner, _)| *owner == replica);
         Ok(())
     }
 

@@ -173,6 +173,8 @@ async fn where_a_lock_shows_it_a_killed_owner_is_dead_at_once() {
     };
     hear().await;
     assert!(observer.is_alive(&id) && !observer.is_dead(&id).await);
+    records.leave("another").await.unwrap();
+    assert!(folder.path().join(".locks").join(format!("present-{id}")).exists(), "it has taken another off the board");
 
     // A kill leaves the files and lets go of the lock.
     let locks = folder.path().join(".locks");

@@ -135,6 +135,14 @@ async fn the_training_of_a_killed_replica_is_finished_by_another() {
     assert!(killed_at.elapsed() < TIMING.dead() * 10, "{:?}", killed_at.elapsed());
     assert_eq!(*b.trainers.begun.lock().unwrap(), ["teachers/running", "teachers/waiting"]);
     assert_eq!(teacher(&b, "waiting").await.state(), raw::ModelState::Ready);
+
+    // What the dead one left does not stay for ever; the other one takes its own sign down when it is idle.
+    let cleaned = async {
+        while !b.artifacts.document_paths("catalog/replicas").await.unwrap().is_empty() {
+            tokio::time::sleep(TIMING.refresh()).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), cleaned).await.expect("the board is clean in the end");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! One program of the cluster: started, looked at, started again when it ended, and stopped.
 
-use super::plan::Program;
+use super::plan::{Kind, Program};
 use super::signals;
 use crate::command;
 use anyhow::{Context, Result};
@@ -27,6 +27,7 @@ pub(super) struct Member {
     ends: u32,
 }
 
+/// While it counts as running it was not waited for, so that its process id is nobody else's.
 enum State {
     Running { child: Child, since: Instant },
     Ended { again_at: Instant },
@@ -82,17 +83,23 @@ impl Member {
         }
     }
 
-    /// How it ended, if it has. Nothing of it is left then.
+    /// How it ended, if it has. Nothing of it is left then, and its process id may be another one's.
     pub(super) fn ended(&mut self) -> Option<String> {
         let State::Running { child, .. } = &mut self.state else { return None };
-        let how = match child.try_wait() {
-            Ok(None) => return None,
-            // "signal: 9 (SIGKILL)", "exit status: 1"
-            Ok(Some(status)) => status.to_string(),
-            Err(error) => error.to_string(),
-        };
+        if !signals::has_ended(child.id()) {
+            return None;
+        }
         signals::kill_group(child.id());
+        // "signal: 9 (SIGKILL)", "exit status: 1"
+        let how = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        self.state = State::Ended { again_at: Instant::now() };
         Some(how)
+    }
+
+    /// Asks it to end once its calls have.
+    pub(super) fn ask_to_end(&self) {
+        let ask = if self.program.kind == Kind::Nginx { signals::quit } else { signals::terminate };
+        self.pid().into_iter().for_each(ask);
     }
 
     fn rest(&mut self, how: String, lived: Duration) -> News {
@@ -114,9 +121,7 @@ impl Member {
 /// A cluster that fails leaves nothing behind.
 impl Drop for Member {
     fn drop(&mut self) {
-        if let State::Running { child, .. } = &mut self.state
-            && matches!(child.try_wait(), Ok(None))
-        {
+        if let State::Running { child, .. } = &mut self.state {
             signals::kill_group(child.id());
             child.wait().ok();
         }

@@ -2,7 +2,7 @@
 //! once. And signals to its programs.
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::Arc;
@@ -35,6 +35,17 @@ impl Interrupts {
 /// Asks a program to end; one that has ended already is no mistake.
 pub(super) fn terminate(pid: u32) {
     kill_process(id(pid), Signal::TERM).ok();
+}
+
+/// As [`terminate`], of a program that lets its calls end at SIGQUIT and cuts them at SIGTERM.
+pub(super) fn quit(pid: u32) {
+    kill_process(id(pid), Signal::QUIT).ok();
+}
+
+/// Whether a child has ended that nobody has waited for. Nor does this: until then its number is nobody else's.
+pub(super) fn has_ended(child: u32) -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::Pid(id(child)), look), Ok(Some(_)))
 }
 
 /// Ends what is left of a program's process group: nginx's workers outlive a master that was killed, and hold its port.

@@ -24,6 +24,8 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(200);
 pub(super) struct Supervisor {
     members: Vec<Member>,
     roster: PathBuf,
+    /// Whether the roster says what runs. A full disk may be in the way for a while.
+    is_noted: bool,
     interrupts: Interrupts,
     grace: Duration,
 }
@@ -31,7 +33,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Of nothing yet. `roster` is the file that says what runs.
     pub(super) fn new(roster: PathBuf, interrupts: Interrupts) -> Self {
-        Self { members: Vec::new(), roster, interrupts, grace: GRACE }
+        Self { members: Vec::new(), roster, is_noted: true, interrupts, grace: GRACE }
     }
 
     pub(super) fn members(&self) -> &[Member] {
@@ -55,15 +57,14 @@ impl Supervisor {
     }
 
     /// Starts again what ends, until this process is asked to end.
-    pub(super) fn keep(&mut self) -> Result<()> {
+    pub(super) fn keep(&mut self) {
         while self.interrupts.count() == 0 {
             thread::sleep(LOOK_AGAIN);
-            self.look()?;
+            self.look();
         }
-        Ok(())
     }
 
-    fn look(&mut self) -> Result<()> {
+    fn look(&mut self) {
         let mut is_changed = false;
         for member in &mut self.members {
             let name = member.program.name.clone();
@@ -78,7 +79,14 @@ impl Supervisor {
                 }
             }
         }
-        if is_changed { self.note() } else { Ok(()) }
+        if is_changed || !self.is_noted {
+            let noted = self.note();
+            // Said once, tried at every look.
+            if let (Err(error), true) = (&noted, self.is_noted) {
+                say(&format!("! {error:#}; tried again until it can be"));
+            }
+            self.is_noted = noted.is_ok();
+        }
     }
 
     /// Ends all programs: those that ask before those that are asked, so that calls can drain. A second interrupt,
@@ -88,7 +96,7 @@ impl Supervisor {
         for stage in (0..=LAST_STAGE).rev() {
             let mut ending: Vec<&mut Member> =
                 self.members.iter_mut().filter(|member| member.program.kind.stage() == stage).collect();
-            ending.iter().filter_map(|member| member.pid()).for_each(signals::terminate);
+            ending.iter().for_each(|member| member.ask_to_end());
             let give_up_at = Instant::now() + self.grace;
             while !ending.is_empty() && Instant::now() < give_up_at && self.interrupts.count() <= patience.max(1) {
                 ending.retain_mut(|member| member.pid().is_some() && member.ended().is_none());

@@ -12,12 +12,15 @@ use proto::raw::deeper::{
     explanation::v1::{self as raw, State, instance::Source},
     types::v1 as types,
 };
+use runtime::call::Context;
 use tonic::Status;
 
 use super::{Machine, Options};
 
 /// Which images.
 const SEED: u64 = 4;
+/// For one explanation: the longest time that a report tells apart.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Asks for explanations that nobody had before.
 #[derive(Clone)]
@@ -113,8 +116,12 @@ impl Asking {
             }),
             ..Default::default()
         };
-        let explanation = self.api.explain(request).await?;
-        forget(&self.api, &explanation).await?;
+        let asked = async {
+            let explanation = self.api.explain(request).await?;
+            forget(&self.api, &explanation).await?;
+            Ok::<_, Status>(explanation)
+        };
+        let explanation = Context::default().within(LIMIT).scope(asked).await?;
         match (explanation.state(), explanation.error) {
             (State::Succeeded, _) => Ok(()),
             (_, Some(error)) => Err(Status::new(error.code.into(), error.message)),

@@ -23,7 +23,7 @@ const SETTLE: Duration = Duration::from_secs(6);
 #[group(id = "faults")]
 pub(super) struct Options {
     /// Instead: one fault after the other while clients explain, ask again, distill, slide and look. One program of
-    /// each kind is killed, or stopped for a moment; all students are killed at once; Redis is flushed, made
+    /// each kind but nginx is killed, or stopped for a moment; all students are killed at once; Redis is flushed, made
     /// read-only and made full. Needs Linux, the cluster's gRPC address (--server http://127.0.0.1:8081), and that the
     /// programs' supervisor starts them again. Do not interrupt it: a program may be left stopped
     #[arg(long = "faults", requires = "cluster")]

@@ -11,12 +11,22 @@ use crate::{caller::MAX_SHARED_LIMIT, ports::Acquired, store::value::SCHEMA};
 
 /// The answer to who asks for a seat.
 pub enum Seat {
-    /// One of `limit`, until it is dropped. Renewed as other leases are, by [`super::holding`].
+    /// One of `limit`, until it is dropped. Renewed by [`Seat::kept`].
     Taken(Held),
     /// All are taken.
     None,
     /// Nobody counts: no store is shared, it does not answer, or the limit is above [`MAX_SHARED_LIMIT`].
     Uncounted,
+}
+
+impl Seat {
+    /// Does work for which the seat is kept, if it is one.
+    pub async fn kept<T>(&self, work: impl Future<Output = T>) -> T {
+        match self {
+            Self::Taken(held) => held.during(work).await,
+            Self::None | Self::Uncounted => work.await,
+        }
+    }
 }
 
 impl Memory {

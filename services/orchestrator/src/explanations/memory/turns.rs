@@ -1,7 +1,10 @@
 //! Who computes what several replicas are asked at once: the one that has the lease. The others wait for
 //! what it makes, tell their own watchers how far it is, and do the work themselves if it dies or dawdles.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use domain::Stage;
 use tokio::{
@@ -41,26 +44,46 @@ pub enum Turn<T> {
 /// A lease that is given back when it is dropped.
 pub struct Held {
     store: Arc<dyn Store>,
-    lease: Lease,
+    /// Written by `keep`.
+    lease: Mutex<Lease>,
 }
 
 impl Held {
     pub(super) fn new(store: &Arc<dyn Store>, lease: Lease) -> Self {
-        Self { store: Arc::clone(store), lease }
+        Self { store: Arc::clone(store), lease: Mutex::new(lease) }
     }
 
-    /// Renews the lease for as long as it is polled.
+    /// Does work for which the lease is kept.
+    pub(super) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.keep() => unreachable!("a lease is kept until the work is done"),
+        }
+    }
+
+    /// Renews the lease for as long as it is polled. One that was lost, to a pause or with its store, is taken
+    /// again as soon as it is free.
     async fn keep(&self) {
         loop {
             sleep(RENEW_EVERY).await;
-            self.store.renew(&self.lease, LEASE).await;
+            let lease = self.lease();
+            if !self.store.renew(&lease, LEASE).await
+                && let Acquired::Held(again) = self.store.acquire(&lease.key, LEASE).await
+            {
+                *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = again;
+            }
         }
+    }
+
+    fn lease(&self) -> Lease {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let (store, lease) = (Arc::clone(&self.store), self.lease.clone());
+        let (store, lease) = (Arc::clone(&self.store), self.lease());
         // Ends by itself: one call of a store that answers at once or not at all.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { store.release(&lease).await });
@@ -70,11 +93,9 @@ impl Drop for Held {
 
 /// Does work whose result others wait for.
 pub async fn holding<T>(held: &Option<Held>, work: impl Future<Output = T>) -> T {
-    let Some(held) = held else { return work.await };
-    tokio::select! {
-        biased;
-        done = work => done,
-        () = held.keep() => unreachable!("a lease is kept until the work is done"),
+    match held {
+        Some(held) => held.during(work).await,
+        None => work.await,
     }
 }
 

@@ -47,6 +47,10 @@ fn until(mut holds: impl FnMut() -> bool) {
     }
 }
 
+fn is_alive(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 #[test]
 fn a_program_that_is_killed_comes_back_and_is_noted_anew() {
     let place = Place::new();
@@ -57,7 +61,7 @@ fn a_program_that_is_killed_comes_back_and_is_noted_anew() {
     let killed = supervisor.members[0].pid().unwrap();
     signals::kill_group(killed);
     until(|| {
-        supervisor.look().unwrap();
+        supervisor.look();
         supervisor.members[0].pid().is_some_and(|pid| pid != killed)
     });
     let after = place.noted();
@@ -65,6 +69,38 @@ fn a_program_that_is_killed_comes_back_and_is_noted_anew() {
     assert_eq!((&*after[0].0, after[0].1), ("a", u64::from(supervisor.members[0].pid().unwrap())));
     supervisor.stop();
     assert!(!place.folder.path().join("programs.json").exists());
+}
+
+#[test]
+fn a_list_that_cannot_be_written_is_written_later_and_stops_nobody() {
+    let place = Place::new();
+    let mut supervisor = place.supervisor();
+    let program = place.shell("a", Kind::Teacher, "exec sleep 600");
+    supervisor.start(vec![program], place.folder.path()).unwrap();
+    let before = place.noted();
+    let in_the_way = place.folder.path().join("programs.json.new");
+    fs::create_dir(&in_the_way).unwrap();
+    signals::kill_group(supervisor.members[0].pid().unwrap());
+    until(|| {
+        supervisor.look();
+        !supervisor.is_noted
+    });
+    assert_eq!(place.noted(), before);
+    fs::remove_dir(in_the_way).unwrap();
+    supervisor.look();
+    assert_eq!(place.noted()[0].1, u64::from(supervisor.members[0].pid().unwrap()));
+    supervisor.stop();
+}
+
+#[test]
+fn a_program_that_has_ended_leaves_no_child_and_has_no_process_id() {
+    let place = Place::new();
+    let script = "sleep 600 & echo $!; exit 3";
+    let mut member = Member::start(place.shell("a", Kind::Vae, script), place.folder.path()).unwrap();
+    until(|| member.ended().is_some());
+    assert_eq!(member.pid(), None);
+    let child = fs::read_to_string(member.log()).unwrap();
+    until(|| !is_alive(child.trim()));
 }
 
 #[test]
@@ -100,7 +136,9 @@ fn whoever_asks_is_stopped_before_who_is_asked() {
     let order = place.folder.path().join("order");
     let programs = [Kind::Teacher, Kind::Orchestrator, Kind::Nginx].map(|kind| {
         let (name, file) = (kind.name(), order.display());
-        let script = format!("trap 'echo {name} >> {file}; exit' TERM; echo ready; while :; do sleep 0.02; done");
+        // nginx would cut its calls at SIGTERM.
+        let signal = if kind == Kind::Nginx { "QUIT" } else { "TERM" };
+        let script = format!("trap 'echo {name} >> {file}; exit' {signal}; echo ready; while :; do sleep 0.02; done");
         place.shell(name, kind, &script)
     });
     let mut supervisor = place.supervisor();
@@ -121,8 +159,7 @@ fn a_program_that_does_not_listen_to_reason_is_killed_with_all_its_children() {
     until(|| !child().is_empty());
     let child = child();
     supervisor.stop();
-    let alive = || fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
-    until(|| !alive());
+    until(|| !is_alive(&child));
 }
 
 #[test]

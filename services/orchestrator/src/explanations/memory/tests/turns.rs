@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::caller::MAX_SHARED_LIMIT;
+use crate::{caller::MAX_SHARED_LIMIT, explanations::memory::turns::LEASE};
 
 fn replicas<const N: usize>() -> (MemoryStore, [Memory; N]) {
     let store = MemoryStore::between_replicas();
@@ -72,6 +72,27 @@ async fn a_creators_seats_are_counted_over_all_replicas_and_those_of_a_dead_one_
 
     assert!(matches!(Memory::default().seat("ana", 3).await, Seat::Uncounted), "nobody shares");
     assert!(matches!(first.seat("ana", MAX_SHARED_LIMIT + 1).await, Seat::Uncounted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_lost_is_taken_again_once_it_is_free() {
+    let (_, [first, second]) = replicas();
+    let Seat::Taken(held) = first.seat("ana", 1).await else { panic!("it is the first") };
+    // Longer than a lease lives: a pause of the process, or of its store.
+    sleep(LEASE * 2).await;
+    let taken = second.seat("ana", 1).await;
+    assert!(matches!(taken, Seat::Taken(_)));
+    let held = Some(held);
+    holding(&held, async {
+        sleep(Duration::from_secs(2)).await;
+        drop(taken);
+        sleep(Duration::from_secs(2)).await;
+        assert!(matches!(second.seat("ana", 1).await, Seat::None));
+    })
+    .await;
+    drop(held);
+    tokio::task::yield_now().await;
+    assert!(matches!(second.seat("ana", 1).await, Seat::Taken(_)), "it is given back");
 }
 
 #[tokio::test(start_paused = true)]
