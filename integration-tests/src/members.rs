@@ -145,6 +145,11 @@ mod tests {
     fn only_the_program_that_is_meant_gets_a_signal() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = child.id();
+        // Until the child has become `sleep` it bears our own name.
+        let comm = format!("/proc/{pid}/comm");
+        while std::fs::read_to_string(&comm).unwrap().trim() != "sleep" {
+            std::thread::yield_now();
+        }
         let member =
             |program: &str| Member { name: "it".to_owned(), program: program.to_owned(), address: String::new(), pid };
         assert!(member("teacher").signal("KILL").unwrap_err().message().contains("not teacher"));

@@ -304,7 +304,7 @@ impl Explanations {
         runtime::telemetry::continue_trace(&span);
         let work = async move {
             let under_way = ExplanationUnderWay::begin();
-            seat.kept(running.follow(all.runs.clone(), question)).await;
+            seat.kept(Box::pin(running.follow(all.runs.clone(), question))).await;
             under_way.ended(&running.current().state);
             drop((place, seat));
             if let Err(error) = all.record_end(&running, &document).await {

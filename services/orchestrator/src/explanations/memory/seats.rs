@@ -23,7 +23,7 @@ impl Seat {
     /// Does work for which the seat is kept, if it is one.
     pub async fn kept<T>(&self, work: impl Future<Output = T>) -> T {
         match self {
-            Self::Taken(held) => held.during(work).await,
+            Self::Taken(held) => held.during(Box::pin(work)).await,
             Self::None | Self::Uncounted => work.await,
         }
     }

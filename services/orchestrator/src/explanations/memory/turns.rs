@@ -94,7 +94,8 @@ impl Drop for Held {
 /// Does work whose result others wait for.
 pub async fn holding<T>(held: &Option<Held>, work: impl Future<Output = T>) -> T {
     match held {
-        Some(held) => held.during(work).await,
+        // On the heap: a whole run in each of three futures, one in the other, is more than a thread's stack takes.
+        Some(held) => held.during(Box::pin(work)).await,
         None => work.await,
     }
 }
